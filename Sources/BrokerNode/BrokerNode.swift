@@ -1,0 +1,1 @@
+// BrokerNode: to be written.

@@ -1,0 +1,4 @@
+#ifndef CPLATFORM_H
+#define CPLATFORM_H
+/* System calls and instructions that Swift cannot reach by itself. */
+#endif

@@ -1,0 +1,1 @@
+// CommandLineTools: to be written.

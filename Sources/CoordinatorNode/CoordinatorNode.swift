@@ -1,0 +1,1 @@
+// CoordinatorNode: to be written.

@@ -1,0 +1,1 @@
+// KafkaMessages: to be written.

@@ -1,0 +1,1 @@
+// Zab: to be written.

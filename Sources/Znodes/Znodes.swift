@@ -1,0 +1,1 @@
+// Znodes: to be written.

@@ -1,0 +1,1 @@
+// ZooKeeperProtocol: to be written.

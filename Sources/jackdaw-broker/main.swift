@@ -1,0 +1,1 @@
+// jackdaw-broker: entry point, to be written.

@@ -1,0 +1,1 @@
+// jackdaw-controller: entry point, to be written.

@@ -1,0 +1,1 @@
+// jackdaw-coordinator: entry point, to be written.

@@ -1,0 +1,1 @@
+// jackdaw: entry point, to be written.

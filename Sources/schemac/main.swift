@@ -1,0 +1,1 @@
+// schemac: entry point, to be written.

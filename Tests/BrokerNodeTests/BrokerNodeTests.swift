@@ -1,0 +1,1 @@
+// BrokerNode tests: to be written.

@@ -1,0 +1,1 @@
+// CommandLineTools tests: to be written.

@@ -1,0 +1,1 @@
+// Compression tests: to be written.

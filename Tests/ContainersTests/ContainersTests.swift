@@ -1,0 +1,1 @@
+// Containers tests: to be written.

@@ -1,0 +1,1 @@
+// Control tests: to be written.

@@ -1,0 +1,1 @@
+// CoordinatorNode tests: to be written.

@@ -1,0 +1,1 @@
+// Cryptography tests: to be written.

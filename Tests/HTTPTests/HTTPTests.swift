@@ -1,0 +1,1 @@
+// HTTP tests: to be written.

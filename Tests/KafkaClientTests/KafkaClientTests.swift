@@ -1,0 +1,1 @@
+// KafkaClient tests: to be written.

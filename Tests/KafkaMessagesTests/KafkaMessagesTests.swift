@@ -1,0 +1,1 @@
+// KafkaMessages tests: to be written.

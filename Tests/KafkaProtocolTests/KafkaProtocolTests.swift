@@ -1,0 +1,1 @@
+// KafkaProtocol tests: to be written.

@@ -1,0 +1,1 @@
+// LocalCluster tests: to be written.

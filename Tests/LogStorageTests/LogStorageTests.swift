@@ -1,0 +1,1 @@
+// LogStorage tests: to be written.

@@ -1,0 +1,1 @@
+// Metadata tests: to be written.

@@ -1,0 +1,1 @@
+// Zab tests: to be written.

@@ -1,0 +1,1 @@
+// Znodes tests: to be written.

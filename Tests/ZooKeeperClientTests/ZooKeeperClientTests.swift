@@ -1,0 +1,1 @@
+// ZooKeeperClient tests: to be written.
