@@ -1,0 +1,65 @@
+# Jackdaw's commands. `make up` and `make test` do all the set-up they need.
+MODE ?= zookeeper
+BROKERS ?= 3
+COORDINATORS ?= 3
+BROKER_PORT ?= 9092
+COORDINATION_PORT ?= 2181
+RUN ?= run
+CONFIG ?= release
+BUILD = .build/$(CONFIG)
+JACKDAW = $(BUILD)/jackdaw
+LOCAL = --directory $(RUN)/$(MODE) --mode $(MODE)
+SIZES = --brokers $(BROKERS) --coordinators $(COORDINATORS) \
+	--broker-port $(BROKER_PORT) --coordination-port $(COORDINATION_PORT)
+VENV = run/venv
+
+.PHONY: help up down status logs wipe build debug test test-swift test-clients lint bench demo clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+dependencies:
+	@deploy/dependencies.sh build
+
+build: dependencies ## build the release executables into .build/release
+	swift build -c release --static-swift-stdlib --product jackdaw-coordinator
+	swift build -c release --static-swift-stdlib --product jackdaw-controller
+	swift build -c release --static-swift-stdlib --product jackdaw-broker
+	swift build -c release --static-swift-stdlib --product jackdaw
+
+up: build ## build, start the cluster on loopback and print the bootstrap address
+	@$(JACKDAW) local up $(LOCAL) $(SIZES)
+
+down: ## stop the cluster; the data stay
+	@$(JACKDAW) local down $(LOCAL)
+
+status: ## which processes run, and what they do
+	@$(JACKDAW) local status $(LOCAL)
+
+logs: ## the end of every process's log
+	@tail -n 20 $(RUN)/$(MODE)/*/*.log
+
+wipe: ## stop the cluster and remove its data
+	@$(JACKDAW) local wipe $(LOCAL)
+
+debug:
+	swift build --build-tests
+
+test: ## everything: units, scenarios, simulation, conventions, real clients
+	@deploy/dependencies.sh test
+	swift build --build-tests
+	$(MAKE) test-swift
+	$(MAKE) test-clients
+
+test-swift: ## units, scenarios, simulation and conventions
+	swift test --skip-build --parallel
+
+test-clients: ## real clients and real peers against real processes
+	JACKDAW_BIN=$(CURDIR)/.build/debug $(VENV)/bin/python -m pytest Tests/clients -q --timeout 300
+
+lint: ## the conventions that a test enforces
+	JACKDAW_ONLY=Conventions swift test --scratch-path .build-lint --filter ConventionsTests
+
+clean: ## remove what was built
+	rm -rf .build .build-lint

@@ -1,0 +1,290 @@
+"""Starts and stops the processes that the client tests talk to: ours, and real peers beside them.
+
+Everything binds to loopback on ports that were free a moment ago, keeps its data in a folder of its
+own, and is stopped by pid. A process that dies by itself fails the test with the end of its log.
+"""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("JACKDAW_BIN", ROOT / ".build" / "debug"))
+IN_CI = os.environ.get("CI") == "true"
+
+
+def free_port():
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, seconds, what):
+    """Polls until condition() is true; its last exception is part of the failure."""
+    end = time.monotonic() + seconds
+    problem = None
+    while time.monotonic() < end:
+        try:
+            if condition():
+                return
+        except Exception as error:  # the thing waited for may not be there yet
+            problem = error
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what} ({problem!r})")
+
+
+def accepts(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+
+
+class Process:
+    """One server process with its log file."""
+
+    def __init__(self, name, command, folder, env=None):
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.folder = pathlib.Path(folder)
+        self.log = self.folder / f"{name}.log"
+        self.env = {**os.environ, **(env or {})}
+        self.child = None
+
+    def start(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "ab") as log:
+            self.child = subprocess.Popen(
+                self.command, stdout=log, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, env=self.env, cwd=self.folder)
+        return self
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    @property
+    def is_running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def send(self, number):
+        if self.is_running:
+            self.child.send_signal(number)
+
+    def kill(self):
+        """SIGKILL: no chance to tidy up."""
+        self.send(signal.SIGKILL)
+        self.wait(10)
+
+    def stop(self, seconds=20):
+        """SIGTERM; a process that does not heed it in time fails the test."""
+        if self.child is None:
+            return None
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGTERM)
+        try:
+            return self.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} ignored SIGTERM for {seconds} s\n{self.tail()}")
+
+    def wait(self, seconds):
+        return self.child.wait(seconds) if self.child else None
+
+    def pause(self):
+        self.send(signal.SIGSTOP)
+
+    def resume(self):
+        self.send(signal.SIGCONT)
+
+    def tail(self, lines=40):
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def wait_for_port(self, port, seconds=20):
+        def ready():
+            if not self.is_running:
+                raise AssertionError(f"{self.name} exited with {self.child.poll()}\n{self.tail()}")
+            return accepts(port)
+        wait_until(ready, seconds, f"{self.name} listens on {port}\n{self.tail()}")
+
+    def wait_for_line(self, text, seconds=30):
+        wait_until(lambda: text in self.log_text(), seconds, f"{self.name} logs {text!r}\n{self.tail()}")
+
+
+def four_letter(port, word, seconds=5):
+    """What a coordination server answers to `ruok`, `srvr`, `stat`, `mntr`."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as wire:
+        wire.sendall(word.encode())
+        parts = []
+        while chunk := wire.recv(65536):
+            parts.append(chunk)
+    return b"".join(parts).decode(errors="replace")
+
+
+class Coordinator(Process):
+    """A coordination server: ours, or Debian's ZooKeeper when `real`."""
+
+    def __init__(self, folder, sid=1, real=False, settings=None, ports=None, members=None):
+        self.sid = sid
+        self.real = real
+        self.port, self.quorum_port, self.election_port = ports or (
+            free_port(), free_port(), free_port())
+        self.data = pathlib.Path(folder) / f"data-{sid}"
+        self.data.mkdir(parents=True, exist_ok=True)
+        lines = {
+            "tickTime": 500, "initLimit": 20, "syncLimit": 10, "dataDir": self.data,
+            "clientPort": self.port, "clientPortAddress": "127.0.0.1",
+            "4lw.commands.whitelist": "*", "admin.enableServer": "false",
+            "minSessionTimeout": 1000, "maxSessionTimeout": 60000, "maxClientCnxns": 0,
+            **(settings or {}),
+        }
+        for other in members or []:
+            lines[f"server.{other[0]}"] = f"127.0.0.1:{other[1]}:{other[2]}"
+        if members:
+            (self.data / "myid").write_text(f"{sid}\n")
+        config = pathlib.Path(folder) / f"zoo-{sid}.cfg"
+        config.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+        command = (
+            ["java", "-Xmx256m", "-Dzookeeper.admin.enableServer=false", "-cp",
+             f"/etc/zookeeper/conf:{REAL_CLASSES}",
+             "org.apache.zookeeper.server.quorum.QuorumPeerMain", config]
+            if real else [BIN / "jackdaw-coordinator", config])
+        name = f"{'zookeeper' if real else 'coordinator'}-{sid}"
+        super().__init__(name, command, folder)
+
+    def words(self, word):
+        return four_letter(self.port, word)
+
+    def mode(self):
+        for line in self.words("srvr").splitlines():
+            if line.startswith("Mode:"):
+                return line.split(":")[1].strip()
+        return None
+
+
+REAL_CLASSES = "/usr/share/java/*"
+
+
+class Ensemble:
+    """Coordination servers 1…n; `real` names the ids that are Debian's ZooKeeper."""
+
+    def __init__(self, folder, count=3, real=(), settings=None):
+        ids = range(1, count + 1)
+        ports = {sid: (free_port(), free_port(), free_port()) for sid in ids}
+        members = [(sid, ports[sid][1], ports[sid][2]) for sid in ids] if count > 1 else None
+        self.servers = {
+            sid: Coordinator(folder, sid, sid in real, settings, ports[sid], members) for sid in ids}
+
+    def __enter__(self):
+        for server in self.servers.values():
+            server.start()
+        self.wait_until_serving()
+        return self
+
+    def __exit__(self, *_):
+        for server in self.servers.values():
+            if server.is_running:
+                server.resume()
+                server.kill()
+
+    @property
+    def connect(self):
+        return ",".join(f"127.0.0.1:{server.port}" for server in self.servers.values())
+
+    def wait_until_serving(self, seconds=60, among=None):
+        """Every named server (all that run, by default) is a leader, a follower or standalone."""
+        servers = [server for sid, server in self.servers.items()
+                   if (among is None or sid in among) and (among or server.is_running)]
+        for server in servers:
+            wait_until(lambda: server.mode() in ("leader", "follower", "observer", "standalone"),
+                       seconds, f"{server.name} serves\n{server.tail()}")
+
+    def leader(self):
+        for server in self.servers.values():
+            if server.is_running:
+                try:
+                    if server.mode() in ("leader", "standalone"):
+                        return server
+                except OSError:
+                    continue
+        return None
+
+
+class Broker(Process):
+    """A data broker in ZooKeeper mode."""
+
+    def __init__(self, folder, broker_id, connect, settings=None):
+        self.broker_id = broker_id
+        self.port = free_port()
+        self.metrics_port = free_port()
+        self.data = pathlib.Path(folder) / f"broker-{broker_id}"
+        lines = {
+            "broker.id": broker_id,
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "log.dirs": self.data,
+            "zookeeper.connect": connect,
+            "zookeeper.session.timeout.ms": 6000,
+            "offsets.topic.replication.factor": 3,
+            "offsets.topic.num.partitions": 6,
+            "group.initial.rebalance.delay.ms": 0,
+            "num.network.threads": 2,
+            **(settings or {}),
+        }
+        config = pathlib.Path(folder) / f"server-{broker_id}.properties"
+        config.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+        super().__init__(f"broker-{broker_id}", [BIN / "jackdaw-broker", config], folder)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+
+class Cluster:
+    """Brokers 1…n on a coordination ensemble."""
+
+    def __init__(self, folder, brokers=3, coordinators=3, real=(), settings=None):
+        self.folder = pathlib.Path(folder)
+        self.ensemble = Ensemble(self.folder, coordinators, real)
+        spread = {
+            "offsets.topic.replication.factor": min(brokers, 3),
+            "transaction.state.log.replication.factor": min(brokers, 3),
+            "default.replication.factor": min(brokers, 3),
+            "min.insync.replicas": min(brokers, 2),
+            **(settings or {}),
+        }
+        self.brokers = {
+            number: Broker(self.folder, number, self.ensemble.connect, spread)
+            for number in range(1, brokers + 1)}
+
+    def __enter__(self):
+        self.ensemble.__enter__()
+        for broker in self.brokers.values():
+            broker.start()
+        for broker in self.brokers.values():
+            broker.wait_for_line("started", 60)
+        return self
+
+    def __exit__(self, *_):
+        for broker in self.brokers.values():
+            if broker.is_running:
+                broker.resume()
+                broker.kill()
+        self.ensemble.__exit__()
+
+    @property
+    def bootstrap(self):
+        return ",".join(broker.address for broker in self.brokers.values())
+
+    def restart(self, number):
+        broker = self.brokers[number]
+        broker.start()
+        broker.wait_for_port(broker.port, 60)
+        return broker
