@@ -1,1 +1,0 @@
-// Settings tests: to be written.
