@@ -1,1 +1,0 @@
-// ZooKeeperProtocol: to be written.
