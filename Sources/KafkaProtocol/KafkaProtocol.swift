@@ -1,1 +1,0 @@
-// KafkaProtocol: to be written.
