@@ -162,16 +162,3 @@ public struct ElectionMessage: Hashable, Sendable {
     writer.writeBytes(config)
   }
 }
-
-/// A zxid's halves: the leader's epoch above, a counter of its transactions below.
-public enum Zxid {
-  @inlinable public static func make(epoch: Int64, counter: Int64) -> Int64 {
-    epoch << 32 | (counter & 0xffff_ffff)
-  }
-  @inlinable public static func epoch(_ zxid: Int64) -> Int64 { zxid >> 32 }
-  @inlinable public static func counter(_ zxid: Int64) -> Int64 { zxid & 0xffff_ffff }
-  /// The form of file names and log lines: hexadecimal, lower case, no prefix.
-  @inlinable public static func text(_ zxid: Int64) -> String {
-    String(UInt64(bitPattern: zxid), radix: 16)
-  }
-}
