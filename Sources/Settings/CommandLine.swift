@@ -40,7 +40,7 @@ public struct Flag: Sendable {
 
 /// The flags of one tool, and how to read a command line with them.
 ///
-/// Every command knows `--help` and `--version`; a line that has one of them is not checked further.
+/// Every command knows `--help` and `--version`; a line that has one of them is checked no further.
 public struct CommandLineSyntax: Sendable {
   /// As typed: `jackdaw topics`.
   public var command: String

@@ -3,8 +3,8 @@
 /// The rules are those of `java.util.Properties`: bytes are Latin-1; a line ends with LF, CR or
 /// both; `#` or `!` first makes a comment; a backslash before the line's end joins the next line to
 /// it without that line's indentation; a key ends at the first unescaped `=`, `:` or blank; `\t`,
-/// `\n`, `\r`, `\f` and `\uXXXX` are escapes, and a backslash before anything else disappears. A key
-/// given twice has its last value. Trailing blanks belong to the value: whoever needs a number trims.
+/// `\n`, `\r`, `\f` and `\uXXXX` are escapes, and a backslash before anything else disappears. A
+/// key given twice has its last value. Trailing blanks belong to the value.
 public struct Properties: Sendable {
   public struct Entry: Hashable, Sendable {
     public var key: String

@@ -50,8 +50,8 @@ import Testing
 
   @Test func helpNamesEveryFlag() throws {
     #expect(try syntax.parse(["-h"]).has("--help"))
-    #expect(
-      syntax.help.contains("  --bootstrap-server <HOST:PORT>  The brokers to ask first. (required)"))
+    let line = "  --bootstrap-server <HOST:PORT>  The brokers to ask first. (required)"
+    #expect(syntax.help.contains(line))
     #expect(syntax.help.hasPrefix("Manages topics.\n\nusage: jackdaw topics [flags]\n"))
   }
 }

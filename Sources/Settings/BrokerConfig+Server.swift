@@ -1,0 +1,232 @@
+import Values
+
+extension BrokerConfig {
+  /// Who this broker is, and what it speaks.
+  public struct Identity: Sendable {
+    /// -1 when the cluster is to give one.
+    public let brokerID: BrokerID
+    public let isIDGenerated: Bool
+    /// Generated ids are above this one.
+    public let reservedMaxID: Int32
+    public let rack: String?
+    /// Empty in ZooKeeper mode.
+    public let processRoles: [String]
+    public let interBrokerProtocolVersion: MetadataVersion
+    public let isControlledShutdownEnabled: Bool
+    public let controlledShutdownMaxRetries: Int
+    public let controlledShutdownRetryBackoffMs: Int64
+
+    init(_ values: ConfigValues) throws(SettingsError) {
+      brokerID = BrokerID(values.int32("broker.id"))
+      let nodeID = values.int32("node.id")
+      guard nodeID == brokerID.rawValue else {
+        throw SettingsError(
+          "must equal broker.id=\(brokerID.rawValue)", key: "node.id", value: "\(nodeID)")
+      }
+      reservedMaxID = values.int32("reserved.broker.max.id")
+      let mayGenerate = values.bool("broker.id.generation.enable")
+      isIDGenerated = mayGenerate && brokerID == .none
+      rack = values.name("broker.rack")
+      processRoles = values.list("process.roles")
+      interBrokerProtocolVersion =
+        values.text("inter.broker.protocol.version").flatMap { MetadataVersion($0) } ?? .latest
+      isControlledShutdownEnabled = values.bool("controlled.shutdown.enable")
+      controlledShutdownMaxRetries = values.int("controlled.shutdown.max.retries")
+      controlledShutdownRetryBackoffMs = values.int64("controlled.shutdown.retry.backoff.ms")
+      try check(mayGenerate: mayGenerate)
+    }
+
+    private func check(mayGenerate: Bool) throws(SettingsError) {
+      let id = brokerID.rawValue
+      if id < (mayGenerate ? -1 : 0) {
+        throw SettingsError(
+          "must be at least \(mayGenerate ? -1 : 0)", key: "broker.id", value: "\(id)")
+      }
+      if mayGenerate, id > reservedMaxID {
+        throw SettingsError(
+          "must not be above reserved.broker.max.id=\(reservedMaxID) while "
+            + "broker.id.generation.enable is true", key: "broker.id", value: "\(id)")
+      }
+    }
+  }
+
+  /// Listeners, sockets and their limits.
+  public struct Network: Sendable {
+    public let listeners: [Listener]
+    /// The same as `listeners` where nothing is advertised; hosts may be empty then.
+    public let advertisedListeners: [Listener]
+    /// Name of the listener that brokers use among themselves, in capitals.
+    public let interBrokerListenerName: String
+    public let securityProtocols: [String: SecurityProtocol]
+    /// Event loops.
+    public let threads: Int
+    /// Threads for work that blocks.
+    public let ioThreads: Int
+    /// -1 leaves it to the system.
+    public let sendBufferBytes: Int
+    public let receiveBufferBytes: Int
+    public let requestMaxBytes: Int
+    public let listenBacklog: Int
+    /// -1 for no limit.
+    public let queuedMaxRequestBytes: Int64
+    public let maxConnections: Int
+    public let maxConnectionsPerIP: Int
+    /// Limits by address text.
+    public let maxConnectionsPerIPOverrides: [String: Int]
+    /// Negative for never.
+    public let connectionsMaxIdleMs: Int64
+    public let connectionSetupTimeoutMs: Int64
+    public let connectionSetupTimeoutMaxMs: Int64
+    public let requestTimeoutMs: Int64
+
+    init(_ values: ConfigValues, isListenersGiven: Bool) throws(SettingsError) {
+      let map = try Listener.parseMap(
+        values.text("listener.security.protocol.map") ?? "",
+        key: "listener.security.protocol.map", origin: nil)
+      securityProtocols = map
+      var listeners = try Listener.parse(
+        values.text("listeners") ?? "", map: map, key: "listeners", origin: nil)
+      // A broker that nobody told where to listen keeps to this machine.
+      if !isListenersGiven {
+        for index in listeners.indices { listeners[index].host = "127.0.0.1" }
+      }
+      self.listeners = listeners
+      advertisedListeners =
+        if let text = values.name("advertised.listeners") {
+          try Listener.parse(text, map: map, key: "advertised.listeners", origin: nil)
+        } else { listeners }
+      interBrokerListenerName =
+        (values.name("inter.broker.listener.name")
+        ?? values.text("security.inter.broker.protocol") ?? "PLAINTEXT").uppercased()
+      threads = values.int("num.network.threads")
+      ioThreads = values.int("num.io.threads")
+      sendBufferBytes = values.int("socket.send.buffer.bytes")
+      receiveBufferBytes = values.int("socket.receive.buffer.bytes")
+      requestMaxBytes = values.int("socket.request.max.bytes")
+      listenBacklog = values.int("socket.listen.backlog.size")
+      queuedMaxRequestBytes = values.int64("queued.max.request.bytes")
+      maxConnections = values.int("max.connections")
+      maxConnectionsPerIP = values.int("max.connections.per.ip")
+      maxConnectionsPerIPOverrides = try Self.perIP(
+        values.text("max.connections.per.ip.overrides") ?? "")
+      connectionsMaxIdleMs = values.int64("connections.max.idle.ms")
+      connectionSetupTimeoutMs = values.int64("socket.connection.setup.timeout.ms")
+      connectionSetupTimeoutMaxMs = values.int64("socket.connection.setup.timeout.max.ms")
+      requestTimeoutMs = values.int64("request.timeout.ms")
+      try check()
+    }
+
+    private static func perIP(_ text: String) throws(SettingsError) -> [String: Int] {
+      var limits: [String: Int] = [:]
+      for entry in text.commaSeparated where !entry.isEmpty {
+        // The last colon: addresses of version 6 have colons of their own.
+        guard let colon = entry.lastIndex(of: ":"), colon != entry.startIndex,
+          let limit = Int(entry[entry.index(after: colon)...].trimmed), limit >= 0
+        else {
+          throw SettingsError(
+            "expected address:count in '\(entry)'", key: "max.connections.per.ip.overrides",
+            value: text)
+        }
+        limits[String(entry[..<colon]).trimmed] = limit
+      }
+      return limits
+    }
+
+    private func check() throws(SettingsError) {
+      guard !listeners.isEmpty else { throw SettingsError("names no listener", key: "listeners") }
+      let names = listeners.map(\.name)
+      guard Set(names).count == names.count else {
+        throw SettingsError("names a listener twice", key: "listeners")
+      }
+      let ports = listeners.filter { $0.port != 0 }.map { "\($0.host):\($0.port)" }
+      guard Set(ports).count == ports.count else {
+        throw SettingsError("uses a port twice", key: "listeners")
+      }
+      for listener in listeners where listener.securityProtocol != .plaintext {
+        throw SettingsError(
+          "\(listener.name) speaks \(listener.securityProtocol.rawValue); only PLAINTEXT listeners "
+            + "are served yet", key: "listeners", value: listener.description)
+      }
+      for listener in advertisedListeners {
+        if listener.host == "0.0.0.0" || listener.host == "::" {
+          throw SettingsError(
+            "nobody can connect to \(listener.host); name an address others can reach",
+            key: "advertised.listeners", value: listener.description)
+        }
+        if !names.contains(listener.name) {
+          throw SettingsError(
+            "\(listener.name) is not among listeners", key: "advertised.listeners",
+            value: listener.description)
+        }
+      }
+      guard advertisedListeners.contains(where: { $0.name == interBrokerListenerName }) else {
+        throw SettingsError(
+          "is not among the advertised listeners "
+            + advertisedListeners.map(\.name).joined(separator: ", "),
+          key: "inter.broker.listener.name", value: interBrokerListenerName)
+      }
+      if queuedMaxRequestBytes > 0, queuedMaxRequestBytes < Int64(requestMaxBytes) {
+        throw SettingsError(
+          "must be at least socket.request.max.bytes=\(requestMaxBytes)",
+          key: "queued.max.request.bytes", value: "\(queuedMaxRequestBytes)")
+      }
+      if maxConnectionsPerIP == 0, maxConnectionsPerIPOverrides.isEmpty {
+        throw SettingsError(
+          "0 lets nobody in unless max.connections.per.ip.overrides names somebody",
+          key: "max.connections.per.ip")
+      }
+    }
+  }
+
+  /// How the coordination service is reached.
+  public struct ZooKeeper: Sendable {
+    /// `host:port` of each server.
+    public let servers: [String]
+    /// The path everything lies under: empty, or `/kafka`.
+    public let chroot: String
+    public let sessionTimeoutMs: Int64
+    public let connectionTimeoutMs: Int64
+    public let maxInFlightRequests: Int
+    public let setsACL: Bool
+
+    init(_ values: ConfigValues) throws(SettingsError) {
+      sessionTimeoutMs = values.int64("zookeeper.session.timeout.ms")
+      connectionTimeoutMs =
+        values.integer("zookeeper.connection.timeout.ms") ?? sessionTimeoutMs
+      maxInFlightRequests = values.int("zookeeper.max.in.flight.requests")
+      setsACL = values.bool("zookeeper.set.acl")
+      guard let text = values.name("zookeeper.connect") else {
+        guard !values.list("process.roles").isEmpty else {
+          throw SettingsError("is required, and has no default", key: "zookeeper.connect")
+        }
+        servers = []
+        chroot = ""
+        return
+      }
+      let slash = text.firstIndex(of: "/") ?? text.endIndex
+      let path = String(text[slash...])
+      chroot = path == "/" ? "" : path
+      servers = text[..<slash].commaSeparated.filter { !$0.isEmpty }.map {
+        // The port after the last colon, unless that colon belongs to a bare address of version 6.
+        $0.hasSuffix("]") || !$0.contains(":") ? "\($0):2181" : $0
+      }
+      if servers.isEmpty || chroot.hasSuffix("/") || chroot.contains("//") {
+        throw SettingsError(
+          "expected host:port,… with an optional /path at the end", key: "zookeeper.connect",
+          value: text)
+      }
+    }
+  }
+
+  /// Where metrics are served.
+  public struct Metrics: Sendable {
+    public let host: String
+    /// Nil for nowhere; 0 for any free port.
+    public let port: UInt16?
+
+    init(_ values: ConfigValues) {
+      host = values.name("jackdaw.metrics.host") ?? "127.0.0.1"
+      port = UInt16(exactly: values.int64("jackdaw.metrics.port"))
+    }
+  }
+}

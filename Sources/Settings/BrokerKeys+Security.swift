@@ -1,0 +1,187 @@
+extension ConfigTable {
+  /// Broker keys: TLS, SASL, authorization and tokens.
+  ///
+  /// The notation is explained at `ConfigTable`.
+  static let securityKeys = """
+    allow.everyone.if.no.acl.found bool false * fixed medium -
+      access control lists are not enforced yet, so nothing reads this
+    authorizer.class.name string "" * fixed low !
+      access control lists are not enforced yet: remove this key
+    connection.failed.authentication.delay.ms int 100 0.. fixed low -
+      connections do not authenticate yet, so none can fail to
+    connections.max.reauth.ms long 0 * fixed medium -
+      connections do not authenticate yet, so there is nothing to repeat
+    delegation.token.expiry.check.interval.ms long 3600000 1.. fixed low -
+      delegation tokens are not issued yet, so nothing reads this
+    delegation.token.expiry.time.ms long 86400000 1.. fixed medium -
+      delegation tokens are not issued yet, so nothing reads this
+    delegation.token.master.key password null * fixed medium !
+      delegation tokens are not supported yet: remove this key
+    delegation.token.max.lifetime.ms long 604800000 1.. fixed medium -
+      delegation tokens are not issued yet, so nothing reads this
+    delegation.token.secret.key password null * fixed medium !
+      delegation tokens are not supported yet: remove this key
+    password.encoder.cipher.algorithm string AES/CBC/PKCS5Padding * fixed low -
+      no dynamic password setting is stored yet, so nothing reads this
+    password.encoder.iterations int 4096 1024.. fixed low -
+      no dynamic password setting is stored yet, so nothing reads this
+    password.encoder.key.length int 128 8.. fixed low -
+      no dynamic password setting is stored yet, so nothing reads this
+    password.encoder.keyfactory.algorithm string null * fixed low -
+      no dynamic password setting is stored yet, so nothing reads this
+    password.encoder.old.secret password null * fixed medium -
+      no dynamic password setting is stored yet, so nothing reads this
+    password.encoder.secret password null * fixed medium -
+      no dynamic password setting is stored yet, so nothing reads this
+    principal.builder.class class \
+    org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder \
+    * broker medium !
+      Java classes cannot be loaded; the default principal rules apply
+    sasl.client.callback.handler.class class null * fixed medium !
+      SASL is not supported yet: remove this key
+    sasl.enabled.mechanisms list GSSAPI * broker medium !
+      SASL listeners are not served yet: remove this key
+    sasl.jaas.config password null * broker medium !
+      SASL is not supported yet: remove this key
+    sasl.kerberos.kinit.cmd string /usr/bin/kinit * broker medium -
+      Kerberos (GSSAPI) is not offered, so nothing reads this
+    sasl.kerberos.min.time.before.relogin long 60000 * broker medium -
+      Kerberos (GSSAPI) is not offered, so nothing reads this
+    sasl.kerberos.principal.to.local.rules list DEFAULT * broker medium -
+      Kerberos (GSSAPI) is not offered, so nothing reads this
+    sasl.kerberos.service.name string null * broker medium -
+      Kerberos (GSSAPI) is not offered, so nothing reads this
+    sasl.kerberos.ticket.renew.jitter double 0.05 * broker medium -
+      Kerberos (GSSAPI) is not offered, so nothing reads this
+    sasl.kerberos.ticket.renew.window.factor double 0.8 * broker medium -
+      Kerberos (GSSAPI) is not offered, so nothing reads this
+    sasl.login.callback.handler.class class null * fixed medium -
+      no SASL login is made, so nothing reads this
+    sasl.login.class class null * fixed medium -
+      no SASL login is made, so nothing reads this
+    sasl.login.connect.timeout.ms int null * fixed low -
+      no SASL login is made, so nothing reads this
+    sasl.login.read.timeout.ms int null * fixed low -
+      no SASL login is made, so nothing reads this
+    sasl.login.refresh.buffer.seconds short 300 * broker medium -
+      no SASL login is made, so nothing reads this
+    sasl.login.refresh.min.period.seconds short 60 * broker medium -
+      no SASL login is made, so nothing reads this
+    sasl.login.refresh.window.factor double 0.8 * broker medium -
+      no SASL login is made, so nothing reads this
+    sasl.login.refresh.window.jitter double 0.05 * broker medium -
+      no SASL login is made, so nothing reads this
+    sasl.login.retry.backoff.max.ms long 10000 * fixed low -
+      no SASL login is made, so nothing reads this
+    sasl.login.retry.backoff.ms long 100 * fixed low -
+      no SASL login is made, so nothing reads this
+    sasl.mechanism.controller.protocol string GSSAPI * fixed high -
+      SASL is not used between servers yet, so nothing reads this
+    sasl.mechanism.inter.broker.protocol string GSSAPI * broker medium -
+      SASL is not used between servers yet, so nothing reads this
+    sasl.oauthbearer.clock.skew.seconds int 30 * fixed low -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.expected.audience list null * fixed low -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.expected.issuer string null * fixed low -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.jwks.endpoint.refresh.ms long 3600000 * fixed low -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms long 10000 * fixed low -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.jwks.endpoint.retry.backoff.ms long 100 * fixed low -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.jwks.endpoint.url string null * fixed medium -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.scope.claim.name string scope * fixed low -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.sub.claim.name string sub * fixed low -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.oauthbearer.token.endpoint.url string null * fixed medium -
+      OAUTHBEARER is not offered, so nothing reads this
+    sasl.server.callback.handler.class class null * fixed medium !
+      SASL is not supported yet: remove this key
+    sasl.server.max.receive.size int 524288 * fixed medium -
+      no SASL exchange is served yet, so nothing reads this
+    security.inter.broker.protocol string \
+    PLAINTEXT \
+    {PLAINTEXT,SSL,SASL_PLAINTEXT,SASL_SSL} fixed medium !
+      only PLAINTEXT is spoken between brokers yet
+    security.providers string null * fixed low !
+      Java classes cannot be loaded: remove this key
+    ssl.allow.dn.changes bool false * fixed low -
+      TLS listeners are not served yet, so nothing reads this
+    ssl.allow.san.changes bool false * fixed low -
+      TLS listeners are not served yet, so nothing reads this
+    ssl.cipher.suites list [] * broker medium -
+      TLS listeners are not served yet, so nothing reads this
+    ssl.client.auth string none {required,requested,none} broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.enabled.protocols list TLSv1.2,TLSv1.3 * broker medium -
+      TLS listeners are not served yet, so nothing reads this
+    ssl.endpoint.identification.algorithm string https * broker low -
+      TLS is not used between servers yet, so nothing reads this
+    ssl.engine.factory.class class null * broker low !
+      Java classes cannot be loaded: remove this key
+    ssl.key.password password null * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.keymanager.algorithm string SunX509 * broker medium -
+      Java key managers do not exist here
+    ssl.keystore.certificate.chain password null * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.keystore.key password null * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.keystore.location string null * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.keystore.password password null * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.keystore.type string JKS * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.principal.mapping.rules string DEFAULT * fixed low !
+      TLS listeners are not served yet: remove this key
+    ssl.protocol string TLSv1.3 * broker medium -
+      TLS listeners are not served yet, so nothing reads this
+    ssl.provider string null * broker medium -
+      Java security providers do not exist here
+    ssl.secure.random.implementation string null * broker low -
+      the random generator is the system's own
+    ssl.trustmanager.algorithm string PKIX * broker medium -
+      Java trust managers do not exist here
+    ssl.truststore.certificates password null * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.truststore.location string null * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.truststore.password password null * broker medium !
+      TLS listeners are not served yet: remove this key
+    ssl.truststore.type string JKS * broker medium !
+      TLS listeners are not served yet: remove this key
+    super.users string "" * fixed medium -
+      access control lists are not enforced yet, so nothing reads this
+    zookeeper.ssl.cipher.suites list null * fixed low !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.client.enable bool false * fixed medium !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.crl.enable bool false * fixed low !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.enabled.protocols list null * fixed low !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.endpoint.identification.algorithm string HTTPS * fixed low -
+      TLS to the coordination service is not supported yet, so nothing reads this
+    zookeeper.ssl.keystore.location string null * fixed medium !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.keystore.password password null * fixed medium !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.keystore.type string null * fixed medium !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.ocsp.enable bool false * fixed low !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.protocol string TLSv1.2 * fixed low -
+      TLS to the coordination service is not supported yet, so nothing reads this
+    zookeeper.ssl.truststore.location string null * fixed medium !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.truststore.password password null * fixed medium !
+      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.truststore.type string null * fixed medium !
+      TLS to the coordination service is not supported yet: remove this key
+    """
+}
