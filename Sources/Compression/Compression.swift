@@ -1,1 +1,0 @@
-// Compression: to be written.
