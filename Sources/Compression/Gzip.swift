@@ -6,13 +6,17 @@ enum Gzip {
   typealias Stream = UnsafeMutablePointer<jd_zlib_stream>
 
   struct Library: Sendable {
-    let deflateInit: @Sendable @convention(c) (
-      Stream, Int32, Int32, Int32, Int32, Int32, UnsafePointer<CChar>, Int32) -> Int32
+    let deflateInit:
+      @Sendable @convention(c) (
+        Stream, Int32, Int32, Int32, Int32, Int32, UnsafePointer<CChar>, Int32
+      ) -> Int32
     let deflateBound: @Sendable @convention(c) (Stream, UInt) -> UInt
     let deflate: @Sendable @convention(c) (Stream, Int32) -> Int32
     let deflateEnd: @Sendable @convention(c) (Stream) -> Int32
-    let inflateInit: @Sendable @convention(c) (
-      Stream, Int32, UnsafePointer<CChar>, Int32) -> Int32
+    let inflateInit:
+      @Sendable @convention(c) (
+        Stream, Int32, UnsafePointer<CChar>, Int32
+      ) -> Int32
     let inflate: @Sendable @convention(c) (Stream, Int32) -> Int32
     let inflateReset: @Sendable @convention(c) (Stream) -> Int32
     let inflateEnd: @Sendable @convention(c) (Stream) -> Int32

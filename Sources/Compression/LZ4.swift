@@ -8,13 +8,19 @@ enum LZ4 {
   struct Library: Sendable {
     let isError: @Sendable @convention(c) (Int) -> UInt32
     let frameBound: @Sendable @convention(c) (Int, Preferences) -> Int
-    let compressFrame: @Sendable @convention(c) (
-      UnsafeMutableRawPointer?, Int, UnsafeRawPointer?, Int, Preferences) -> Int
-    let createContext: @Sendable @convention(c) (
-      UnsafeMutablePointer<OpaquePointer?>, UInt32) -> Int
-    let decompress: @Sendable @convention(c) (
-      OpaquePointer, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>, UnsafeRawPointer?,
-      UnsafeMutablePointer<Int>, UnsafeRawPointer?) -> Int
+    let compressFrame:
+      @Sendable @convention(c) (
+        UnsafeMutableRawPointer?, Int, UnsafeRawPointer?, Int, Preferences
+      ) -> Int
+    let createContext:
+      @Sendable @convention(c) (
+        UnsafeMutablePointer<OpaquePointer?>, UInt32
+      ) -> Int
+    let decompress:
+      @Sendable @convention(c) (
+        OpaquePointer, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>, UnsafeRawPointer?,
+        UnsafeMutablePointer<Int>, UnsafeRawPointer?
+      ) -> Int
     let freeContext: @Sendable @convention(c) (OpaquePointer) -> Int
 
     init() throws(CompressionError) {

@@ -3,15 +3,19 @@ import Bytes
 /// snappy, in the framing of snappy-java ("xerial") that Kafka's Java client writes; librdkafka
 /// and others write one raw block, which is read as well.
 enum Snappy {
-  typealias Block = @Sendable @convention(c) (
-    UnsafeRawPointer?, Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>) -> Int32
+  typealias Block =
+    @Sendable @convention(c) (
+      UnsafeRawPointer?, Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>
+    ) -> Int32
 
   struct Library: Sendable {
     let compress: Block
     let uncompress: Block
     let maxCompressedLength: @Sendable @convention(c) (Int) -> Int
-    let uncompressedLength: @Sendable @convention(c) (
-      UnsafeRawPointer?, Int, UnsafeMutablePointer<Int>) -> Int32
+    let uncompressedLength:
+      @Sendable @convention(c) (
+        UnsafeRawPointer?, Int, UnsafeMutablePointer<Int>
+      ) -> Int32
 
     init() throws(CompressionError) {
       let snappy = try SharedLibrary(for: .snappy)

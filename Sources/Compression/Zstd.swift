@@ -6,11 +6,15 @@ enum Zstd {
   struct Library: Sendable {
     let isError: @Sendable @convention(c) (Int) -> UInt32
     let compressBound: @Sendable @convention(c) (Int) -> Int
-    let compress: @Sendable @convention(c) (
-      UnsafeMutableRawPointer?, Int, UnsafeRawPointer?, Int, Int32) -> Int
+    let compress:
+      @Sendable @convention(c) (
+        UnsafeMutableRawPointer?, Int, UnsafeRawPointer?, Int, Int32
+      ) -> Int
     let createContext: @Sendable @convention(c) () -> OpaquePointer?
-    let decompress: @Sendable @convention(c) (
-      OpaquePointer, UnsafeMutablePointer<jd_zstd_out>, UnsafeMutablePointer<jd_zstd_in>) -> Int
+    let decompress:
+      @Sendable @convention(c) (
+        OpaquePointer, UnsafeMutablePointer<jd_zstd_out>, UnsafeMutablePointer<jd_zstd_in>
+      ) -> Int
     let freeContext: @Sendable @convention(c) (OpaquePointer) -> Int
 
     init() throws(CompressionError) {

@@ -76,7 +76,8 @@ public struct BatchBuilder: ~Copyable {
     }
     let timeDelta = timestamp &- baseTimestamp
     let offsetDelta = Int32(offset - options.baseOffset)
-    let size = 1 + Varint.size(timeDelta) + Varint.size(Int64(offsetDelta))
+    let size =
+      1 + Varint.size(timeDelta) + Varint.size(Int64(offsetDelta))
       + Varint.fieldSize(key) + Varint.fieldSize(value) + Varint.size(Int64(headerCount))
       + headerBytes.count
     body.writeVarint(Int32(size))
@@ -163,7 +164,8 @@ public struct BatchBuilder: ~Copyable {
     output.writeInt32(recordCount)
     try pack(into: &output)
     output.patchInt32(
-      Int32(output.count - start - BatchHeader.logOverhead), at: start + BatchHeader.Position.length)
+      Int32(output.count - start - BatchHeader.logOverhead), at: start + BatchHeader.Position.length
+    )
     output.withUnsafeMutableBytes {
       BatchPatch.updateChecksum(of: UnsafeMutableRawBufferPointer(rebasing: $0[start...]))
     }

@@ -3,8 +3,8 @@ import Compression
 
 /// The fields in front of a batch's records, for every message format.
 ///
-/// A batch v2 (KIP-98) has a header of 61 bytes. A message of format 0 or 1 is described in the same
-/// terms: `baseOffset` and `lastOffset` are its offset field (for a compressed wrapper: the offset
+/// A batch v2 (KIP-98) has a header of 61 bytes. A message of format 0 or 1 is described alike:
+/// `baseOffset` and `lastOffset` are its offset field (for a compressed wrapper: the offset
 /// of its last inner message), and what it lacks has the value that Kafka gives to "none".
 public struct BatchHeader: Equatable, Sendable {
   public var baseOffset: Int64
@@ -90,7 +90,8 @@ public struct BatchHeader: Equatable, Sendable {
     self.magic = magic
     guard magic == 2 else {
       // `word` is the checksum here, the leader epoch there.
-      guard let attributes = cursor.int8(), let time = magic == 1 ? cursor.int64() : Self.noTimestamp
+      guard let attributes = cursor.int8(),
+        let time = magic == 1 ? cursor.int64() : Self.noTimestamp
       else { throw .corrupt("\(bytes.count) bytes are less than a message header") }
       crc = word
       self.attributes = UInt16(UInt8(bitPattern: attributes))
@@ -149,7 +150,8 @@ public struct BatchHeader: Equatable, Sendable {
   /// `sequence + delta` in the circle of non-negative 32-bit integers.
   public static func sequence(_ sequence: Int32, plus delta: Int32) -> Int32 {
     let sum = Int64(sequence) + Int64(delta)
-    return sum > Int64(Int32.max) ? Int32(truncatingIfNeeded: sum - Int64(Int32.max) - 1)
+    return sum > Int64(Int32.max)
+      ? Int32(truncatingIfNeeded: sum - Int64(Int32.max) - 1)
       : Int32(truncatingIfNeeded: sum)
   }
 }

@@ -17,7 +17,7 @@ public enum BatchPatch {
       of: epoch.bigEndian, toByteOffset: Position.partitionLeaderEpoch, as: Int32.self)
   }
 
-  /// Sets the timestamp type and the largest timestamp, and the checksum when that changed anything.
+  /// Sets the timestamp type and the largest timestamp, and the checksum if that changed anything.
   /// - Precondition: `batch` is the whole batch.
   public static func setMaxTimestamp(
     _ timestamp: Int64, type: TimestampType, in batch: UnsafeMutableRawBufferPointer

@@ -14,7 +14,9 @@ public enum ControlRecordType: Int16, Sendable {
   public init?(key: UnsafeRawBufferPointer?) {
     guard let key else { return nil }
     var cursor = RawCursor(key)
-    guard let version = cursor.int16(), version >= 0, let number = cursor.int16() else { return nil }
+    guard let version = cursor.int16(), version >= 0, let number = cursor.int16() else {
+      return nil
+    }
     self.init(rawValue: number)
   }
 

@@ -50,8 +50,9 @@ public struct RecordBatch {
     else { throw .invalid("last offset delta \(header.lastOffsetDelta)") }
     guard header.recordCount >= 0 else { throw .invalid("\(header.recordCount) records") }
     // A record has at least seven bytes; compaction may leave a batch without any.
-    guard header.isCompressed || header.recordCount == 0
-      || Int(header.recordCount) <= (bytes.count - BatchHeader.sizeV2) / 7
+    guard
+      header.isCompressed || header.recordCount == 0
+        || Int(header.recordCount) <= (bytes.count - BatchHeader.sizeV2) / 7
     else { throw .invalid("\(header.recordCount) records in \(bytes.count) bytes") }
   }
 

@@ -155,9 +155,11 @@ public struct RecordIterator {
       Int(headers) <= (end &- cursor.position) / 2,
       let headerBytes = cursor.bytes(end &- cursor.position)
     else { throw .invalid("a record contradicts its length") }
-    let timestamp = header.timestampType == .logAppendTime
+    let timestamp =
+      header.timestampType == .logAppendTime
       ? header.maxTimestamp : header.baseTimestamp &+ timeDelta
-    let sequence = header.baseSequence < 0
+    let sequence =
+      header.baseSequence < 0
       ? BatchHeader.noSequence : BatchHeader.sequence(header.baseSequence, plus: offsetDelta)
     return RecordView(
       offset: header.baseOffset &+ Int64(offsetDelta), timestamp: timestamp, sequence: sequence,

@@ -11,7 +11,9 @@ import Values
   static func sample(_ count: Int, seed: UInt64) -> [UInt8] {
     var random = SplitMix(seed: seed)
     // Half noise, half repetition, so that every codec has both to do.
-    return (0..<count).map { $0 % 64 < 24 ? UInt8.random(in: 0...255, using: &random) : UInt8($0 % 7) }
+    return (0..<count).map {
+      $0 % 64 < 24 ? UInt8.random(in: 0...255, using: &random) : UInt8($0 % 7)
+    }
   }
 
   static func pack(
@@ -40,7 +42,9 @@ import Values
     #expect(try Self.unpack(Self.pack(bytes, type), type) == bytes)
   }
 
-  @Test(arguments: [(CompressionType.gzip, 1), (.gzip, 9), (.lz4, 1), (.lz4, 17), (.zstd, -5), (.zstd, 19)])
+  @Test(arguments: [
+    (CompressionType.gzip, 1), (.gzip, 9), (.lz4, 1), (.lz4, 17), (.zstd, -5), (.zstd, 19),
+  ])
   func levels(_ type: CompressionType, _ level: Int) throws {
     let bytes = Self.sample(50_000, seed: 3)
     #expect(try Self.unpack(Self.pack(bytes, type, level: level), type) == bytes)
@@ -70,7 +74,8 @@ import Values
     for _ in 0..<300 {
       var damaged = packed
       for _ in 0..<3 {
-        damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(
+          in: 0...255, using: &random)
       }
       _ = try? Self.unpack(damaged, type, limit: 1 << 16)
     }
@@ -88,7 +93,8 @@ import Values
 
   @Test func snappyIsFramedAsTheJavaClientExpects() throws {
     let packed = try Self.pack(Self.sample(100_000, seed: 4), .snappy)
-    #expect(Array(packed[..<16]) == [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
+    #expect(
+      Array(packed[..<16]) == [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
   }
 
   @Test func magicZeroHasTheOldChecksum() throws {

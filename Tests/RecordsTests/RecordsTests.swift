@@ -30,7 +30,8 @@ struct PlainRecord: Equatable {
     var iterator = view.headers
     while let header = try iterator.next() {
       let name = String(decoding: header.name, as: UTF8.self)
-      headers.append("\(name)=\(header.value.map { String(decoding: $0, as: UTF8.self) } ?? "null")")
+      headers.append(
+        "\(name)=\(header.value.map { String(decoding: $0, as: UTF8.self) } ?? "null")")
     }
   }
 }
@@ -110,7 +111,9 @@ func sample(_ count: Int, from offset: Int64 = 0, headers: Bool = true) -> [Plai
   @Test(arguments: [CompressionType.none, .gzip, .snappy, .lz4], [Int8(0), 1])
   func oldFormatsRoundTrip(_ codec: CompressionType, _ magic: Int8) throws {
     var records = sample(20, from: 77, headers: false)
-    let bytes = try build(records) { $0.compressor = Compressor(codec); $0.magic = magic }
+    let bytes = try build(records) {
+      $0.compressor = Compressor(codec); $0.magic = magic
+    }
     if magic == 0 { for index in records.indices { records[index].timestamp = -1 } }
     #expect(try readAll(bytes) == records)
   }
@@ -165,7 +168,8 @@ func sample(_ count: Int, from offset: Int64 = 0, headers: Bool = true) -> [Plai
         $0.compressor = Compressor(codec)
       }
       for _ in 0..<2 {
-        bytes[Int.random(in: 0..<bytes.count, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
+        bytes[Int.random(in: 0..<bytes.count, using: &random)] ^= UInt8.random(
+          in: 1...255, using: &random)
       }
       bytes.withUnsafeMutableBytes { raw in
         // Both with the checksum in the way and without it.
@@ -178,7 +182,8 @@ func sample(_ count: Int, from offset: Int64 = 0, headers: Bool = true) -> [Plai
             while let header = try? headers.next() { _ = header.name.count }
           }
         }
-        let validator = RecordValidator(AppendRules(), origin: .client, now: WallTime(milliseconds: 0))
+        let validator = RecordValidator(
+          AppendRules(), origin: .client, now: WallTime(milliseconds: 0))
         _ = try? validator.validate(raw)
       }
     }
@@ -186,8 +191,10 @@ func sample(_ count: Int, from offset: Int64 = 0, headers: Bool = true) -> [Plai
 
   @Test func downConversionDropsWhatOldClientsLack() throws {
     let marker = EndTransactionMarker(isCommit: true, coordinatorEpoch: 0)
-    let bytes = try build(sample(6)) + marker.batch(
-      producerID: 1, producerEpoch: 0, timestamp: 0, baseOffset: 6)
+    let bytes =
+      try build(sample(6))
+      + marker.batch(
+        producerID: 1, producerEpoch: 0, timestamp: 0, baseOffset: 6)
       + build(sample(4, from: 7)) { $0.compressor = Compressor(.gzip) }
     var output = ByteWriter()
     let converted = try bytes.withUnsafeBytes {

@@ -101,8 +101,9 @@ import Values
   @Test func claimsAreChecked() throws {
     let good = try build(sample(4))
     #expect(Self.refusal { _ = try Self.append(good + good) } != nil)
-    #expect(Self.refusal { _ = try Self.append(good) { $0.maxMessageBytes = good.count - 1 } }
-      == .messageTooLarge(size: good.count, limit: good.count - 1))
+    #expect(
+      Self.refusal { _ = try Self.append(good) { $0.maxMessageBytes = good.count - 1 } }
+        == .messageTooLarge(size: good.count, limit: good.count - 1))
     var damaged = good
     damaged[70] ^= 1
     guard case .corruptMessage = Self.refusal({ _ = try Self.append(damaged) }) else {
