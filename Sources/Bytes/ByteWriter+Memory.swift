@@ -1,5 +1,5 @@
-/// Direct access to a writer's memory: for codecs and file reads, which produce bytes themselves, and
-/// for formats whose headers are patched once the body is known.
+/// Direct access to a writer's memory: for codecs and file reads, which produce bytes on their own,
+/// and for formats whose headers are patched once the body is known.
 extension ByteWriter {
   /// Makes room for `room` bytes, lets `body` fill some of them, and counts what it says it filled.
   ///
