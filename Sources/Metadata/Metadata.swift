@@ -1,1 +1,0 @@
-// Metadata: to be written.

@@ -1,0 +1,117 @@
+import KafkaRecords
+import Values
+
+extension MetadataImage {
+  /// The records that build this image from nothing, always in the same order: what a snapshot holds.
+  public var records: [MetadataRecord] {
+    var records: [MetadataRecord] = []
+    for name in features.keys.sorted() {
+      var record = FeatureLevelRecord()
+      record.name = name
+      record.featureLevel = features[name] ?? 0
+      records.append(.featureLevel(record))
+    }
+    records += controllers.map { .registerController($0.record) }
+    records += brokers.all.map { .registerBroker($0.record) }
+    appendTopics(to: &records)
+    appendConfigs(to: &records)
+    appendSecurity(to: &records)
+    if nextProducerID != 0 {
+      var record = ProducerIdsRecord()
+      record.brokerID = -1
+      record.brokerEpoch = -1
+      record.nextProducerID = nextProducerID
+      records.append(.producerIDs(record))
+    }
+    if zkMigrationState != 0 {
+      var record = ZkMigrationStateRecord()
+      record.zkMigrationState = zkMigrationState
+      records.append(.zkMigrationState(record))
+    }
+    return records
+  }
+
+  private func appendTopics(to records: inout [MetadataRecord]) {
+    topics.forEach { topic in
+      var record = TopicRecord()
+      record.name = topic.name
+      record.topicID = topic.id
+      records.append(.topic(record))
+      for (number, partition) in topic.partitions.entries {
+        records.append(.partition(partition.record(number, topicID: topic.id)))
+      }
+    }
+  }
+
+  private func appendConfigs(to records: inout [MetadataRecord]) {
+    for resource in configs.resources {
+      for (key, value) in configs.sorted(resource) {
+        var record = ConfigRecord()
+        record.resourceType = resource.type.rawValue
+        record.resourceName = resource.name
+        record.name = key
+        record.value = value
+        records.append(.config(record))
+      }
+    }
+  }
+
+  private func appendSecurity(to records: inout [MetadataRecord]) {
+    for user in scram.users {
+      for mechanism in ScramMechanism.allCases {
+        guard let credential = scram[user, mechanism] else { continue }
+        var record = UserScramCredentialRecord()
+        record.name = user
+        record.mechanism = mechanism.rawValue
+        record.salt = credential.salt
+        record.storedKey = credential.storedKey
+        record.serverKey = credential.serverKey
+        record.iterations = credential.iterations
+        records.append(.userScramCredential(record))
+      }
+    }
+    for entity in clientQuotas.entities {
+      for (key, value) in clientQuotas[entity].sorted(by: { $0.key < $1.key }) {
+        records.append(.clientQuota(ClientQuotaRecord(entity: entity, key: key, value: value)))
+      }
+    }
+    for id in accessControl.ids {
+      guard let entry = accessControl[id] else { continue }
+      records.append(.accessControlEntry(entry.record(id: id)))
+    }
+    for id in delegationTokens.ids {
+      if let token = delegationTokens[id] { records.append(.delegationToken(token.record(id: id))) }
+    }
+  }
+}
+
+extension ClientQuotaRecord {
+  /// A limit that is set, or removed when `value` is nil.
+  public init(entity: QuotaEntity, key: String, value: Double?) {
+    self.init()
+    self.entity = entity.parts.map {
+      var part = ClientQuotaRecord.EntityData()
+      part.entityType = $0.type
+      part.entityName = $0.name
+      return part
+    }
+    self.key = key
+    self.value = value ?? 0
+    remove = value == nil
+  }
+}
+
+extension AccessControlEntry {
+  public func record(id: Uuid) -> AccessControlEntryRecord {
+    var record = AccessControlEntryRecord()
+    record.id = id
+    record.resourceType = resourceType
+    record.resourceName = resourceName
+    record.patternType = patternType
+    record.principal = principal
+    record.host = host
+    record.operation = operation
+    record.permissionType = permissionType
+    return record
+  }
+}

@@ -1,0 +1,153 @@
+import KafkaRecords
+import Values
+
+/// Whether a partition's leader still has to recover its log after an unclean election (KIP-704).
+public enum LeaderRecoveryState: Int8, Sendable {
+  case recovered = 0
+  case recovering = 1
+}
+
+/// Directory ids with a meaning of their own (KIP-858).
+public enum DirectoryID {
+  /// A replica on a broker whose directories have no ids: ZooKeeper mode, and before KIP-858.
+  public static let migrating = Uuid.zero
+  /// Not known yet: the broker will say where it put the replica.
+  public static let unassigned = Uuid.one
+  /// The directory that held the replica is gone: the replica is offline though its broker is not.
+  public static let lost = Uuid(high: 0, low: 2)
+}
+
+/// The state of one partition.
+public struct PartitionImage: Equatable, Sendable {
+  /// In order of preference: the first is the preferred leader. During a reassignment it holds the
+  /// target replicas first, then those that will go.
+  public var replicas: [BrokerID]
+  /// Replicas that have everything that is committed. Never empty once a leader was elected.
+  public var isr: [BrokerID]
+  public var removingReplicas: [BrokerID]
+  public var addingReplicas: [BrokerID]
+  /// `.none` while no replica may lead.
+  public var leader: BrokerID
+  public var leaderEpoch: LeaderEpoch
+  public var partitionEpoch: PartitionEpoch
+  public var leaderRecoveryState: LeaderRecoveryState
+  /// The log directory of each replica, in their order; empty when directories have no ids.
+  public var directories: [Uuid]
+  /// Replicas outside the ISR that still have everything committed (KIP-966).
+  public var eligibleLeaderReplicas: [BrokerID]
+  public var lastKnownElr: [BrokerID]
+
+  /// A partition that was assigned but never had a leader: no state has been written for it.
+  public init(replicas: [BrokerID]) {
+    self.replicas = replicas
+    isr = []
+    removingReplicas = []
+    addingReplicas = []
+    leader = .none
+    leaderEpoch = .none
+    partitionEpoch = PartitionEpoch(-1)
+    leaderRecoveryState = .recovered
+    directories = []
+    eligibleLeaderReplicas = []
+    lastKnownElr = []
+  }
+
+  public init(_ record: PartitionRecord) {
+    self.init(replicas: record.replicas.brokerIDs)
+    isr = record.isr.brokerIDs
+    removingReplicas = record.removingReplicas.brokerIDs
+    addingReplicas = record.addingReplicas.brokerIDs
+    leader = BrokerID(record.leader)
+    leaderEpoch = LeaderEpoch(record.leaderEpoch)
+    partitionEpoch = PartitionEpoch(record.partitionEpoch)
+    leaderRecoveryState = LeaderRecoveryState(rawValue: record.leaderRecoveryState) ?? .recovered
+    directories = record.directories
+    eligibleLeaderReplicas = (record.eligibleLeaderReplicas ?? []).brokerIDs
+    lastKnownElr = (record.lastKnownElr ?? []).brokerIDs
+  }
+
+  /// The record that states all of this.
+  public func record(_ partition: Int32, topicID: Uuid) -> PartitionRecord {
+    var record = PartitionRecord()
+    record.partitionID = partition
+    record.topicID = topicID
+    record.replicas = replicas.rawIDs
+    record.isr = isr.rawIDs
+    record.removingReplicas = removingReplicas.rawIDs
+    record.addingReplicas = addingReplicas.rawIDs
+    record.leader = leader.rawValue
+    record.leaderRecoveryState = leaderRecoveryState.rawValue
+    record.leaderEpoch = leaderEpoch.rawValue
+    record.partitionEpoch = partitionEpoch.rawValue
+    record.directories = directories
+    if !eligibleLeaderReplicas.isEmpty {
+      record.eligibleLeaderReplicas = eligibleLeaderReplicas.rawIDs
+    }
+    if !lastKnownElr.isEmpty { record.lastKnownElr = lastKnownElr.rawIDs }
+    return record
+  }
+
+  /// What `record.leader` holds when a change leaves the leader and its epoch alone.
+  public static let noLeaderChange: Int32 = -2
+
+  /// This state after a change. Every change raises the partition epoch; one that names a leader,
+  /// be it the same one again, raises the leader epoch too.
+  public func merging(_ record: PartitionChangeRecord) -> PartitionImage {
+    var next = self
+    if let replicas = record.replicas { next.replicas = replicas.brokerIDs }
+    if let isr = record.isr { next.isr = isr.brokerIDs }
+    if let removing = record.removingReplicas {
+      next.removingReplicas = removing.brokerIDs
+    }
+    if let adding = record.addingReplicas { next.addingReplicas = adding.brokerIDs }
+    if record.leader != Self.noLeaderChange {
+      next.leader = BrokerID(record.leader)
+      next.leaderEpoch = LeaderEpoch(leaderEpoch.rawValue &+ 1)
+    }
+    if let state = LeaderRecoveryState(rawValue: record.leaderRecoveryState) {
+      next.leaderRecoveryState = state
+    }
+    if let directories = record.directories { next.directories = directories }
+    if let elr = record.eligibleLeaderReplicas {
+      next.eligibleLeaderReplicas = elr.brokerIDs
+    }
+    if let last = record.lastKnownElr { next.lastKnownElr = last.brokerIDs }
+    next.partitionEpoch = PartitionEpoch(partitionEpoch.rawValue &+ 1)
+    return next
+  }
+
+  // MARK: What it means
+
+  public var hasLeader: Bool { leader.rawValue >= 0 }
+
+  /// False until the first leader election.
+  public var isInitialized: Bool { leaderEpoch.rawValue >= 0 }
+
+  public var preferredReplica: BrokerID { replicas.first ?? .none }
+
+  public var isReassigning: Bool { !addingReplicas.isEmpty || !removingReplicas.isEmpty }
+
+  /// The replicas once the reassignment is done (KIP-455).
+  public var targetReplicas: [BrokerID] { replicas.filter { !removingReplicas.contains($0) } }
+
+  /// The replicas before the reassignment began.
+  public var originalReplicas: [BrokerID] { replicas.filter { !addingReplicas.contains($0) } }
+
+  /// Whether the directory of the replica on `broker` is known to be gone.
+  public func isDirectoryLost(on broker: BrokerID) -> Bool {
+    guard let index = replicas.firstIndex(of: broker), index < directories.count else {
+      return false
+    }
+    return directories[index] == DirectoryID.lost
+  }
+}
+
+extension Array where Element == Int32 {
+  /// The wire's broker ids as identifiers.
+  public var brokerIDs: [BrokerID] { map { BrokerID($0) } }
+}
+
+extension Array where Element == BrokerID {
+  /// The identifiers as the wire wants them.
+  public var rawIDs: [Int32] { map(\.rawValue) }
+}

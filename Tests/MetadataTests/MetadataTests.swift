@@ -1,1 +1,0 @@
-// Metadata tests: to be written.
