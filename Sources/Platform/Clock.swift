@@ -1,0 +1,26 @@
+import Glibc
+import Values
+
+/// The machine's clocks. Loops cache these once per turn; pure code is handed their values.
+public enum Clock {
+  /// The monotonic clock, which no administrator can set back.
+  public static func now() -> Instant { Instant(nanoseconds: read(CLOCK_MONOTONIC)) }
+
+  /// The time of day.
+  public static func wallNow() -> WallTime {
+    WallTime(milliseconds: read(CLOCK_REALTIME) / 1_000_000)
+  }
+
+  /// Processor time this process has used, all threads, in nanoseconds.
+  public static func processNanoseconds() -> Int64 { read(CLOCK_PROCESS_CPUTIME_ID) }
+
+  /// Processor time the calling thread has used, in nanoseconds.
+  public static func threadNanoseconds() -> Int64 { read(CLOCK_THREAD_CPUTIME_ID) }
+
+  @inline(__always)
+  private static func read(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+  }
+}

@@ -1,0 +1,152 @@
+import Glibc
+import Platform
+import Synchronization
+import Telemetry
+
+/// Takes connections off a listening socket, on the group's first loop.
+///
+/// When the process is out of descriptors, a spare one is given up to take the waiting connection
+/// and close it at once: otherwise the socket would stay readable and the loop would spin.
+final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state: on `home` only
+  let counts = ConnectionCounts()
+  private let home: EventLoop
+  private let group: EventLoopGroup
+  private let options: ServerOptions
+  private let factory: Server.HandlerFactory
+  private let log = Log("transport")
+  private var socket: Socket?
+  private var watch: Watch?
+  private var spare: File?
+  private var lastComplaint: Int64 = .min
+
+  init(
+    _ socket: consuming Socket, group: EventLoopGroup, options: ServerOptions,
+    factory: @escaping Server.HandlerFactory
+  ) {
+    self.socket = consume socket
+    self.group = group
+    self.options = options
+    self.factory = factory
+    home = group.loops[0]
+    spare = try? File("/dev/null")
+  }
+
+  private var key: ObjectIdentifier { ObjectIdentifier(self) }
+
+  func start() {
+    for loop in group.loops {
+      loop.execute { [self] in
+        loop.attachments[key] = ServerLoop(handler: factory(loop))
+      }
+    }
+    home.execute { [self] in listen() }
+  }
+
+  private func listen() {
+    guard let descriptor = socket?.descriptor else { return }
+    do {
+      watch = try home.watch(descriptor, for: .readable, self)
+    } catch {
+      log.error("cannot listen", ["listener": options.name, "reason": error])
+    }
+  }
+
+  /// Closes the listening socket.
+  func stop() {
+    let closing: @Sendable () -> Void = { [self] in
+      if let watch { home.unwatch(watch) }
+      watch = nil
+      socket = nil
+      spare = nil
+    }
+    if home.isCurrent { closing() } else { home.perform(closing) }
+  }
+
+  func closeAll() {
+    for loop in group.loops {
+      loop.perform { [self] in
+        guard let own = loop.attachments[key] as? ServerLoop else { return }
+        for connection in own.connections.values { connection.close(.shutdown) }
+        loop.attachments[key] = nil
+      }
+    }
+  }
+
+  // MARK: Accepting
+
+  /// Some for each turn, so that a flood of connections leaves time for those that are made.
+  func ready(_ readiness: Readiness) {
+    for _ in 0..<64 {
+      do {
+        guard let (number, peer) = try socket?.accept() else { return }
+        welcome(Socket.adopting(number), peer)
+      } catch {
+        if !cope(with: error) { return }
+      }
+    }
+  }
+
+  private func welcome(_ socket: consuming Socket, _ peer: SocketAddress) {
+    if let limit = counts.enter(peer.ip, options) {
+      complain("connection refused", ["listener": options.name, "peer": peer, "limit": limit])
+      return
+    }
+    let loop = group.next()
+    let number = socket.release()
+    loop.execute { [self] in serve(Socket.adopting(number), peer, on: loop) }
+  }
+
+  private func serve(_ socket: consuming Socket, _ peer: SocketAddress, on loop: EventLoop) {
+    guard let own = loop.attachments[key] as? ServerLoop else {
+      counts.leave(peer.ip)
+      return
+    }
+    let connection = Connection(
+      channel: Channel(socket), peer: peer, loop: loop, handler: own.handler,
+      limits: options.limits, state: .connecting)
+    own.connections[ObjectIdentifier(connection)] = connection
+    connection.onClose = { [counts, weak own] connection in
+      own?.connections[ObjectIdentifier(connection)] = nil
+      counts.leave(connection.peer.ip)
+    }
+    connection.listenerName = options.name
+    connection.adopt()
+  }
+
+  /// Whether accepting can go on at once.
+  private func cope(with error: SystemError) -> Bool {
+    switch error.code {
+    case EMFILE, ENFILE:
+      complain("out of descriptors: connections are turned away", ["listener": options.name])
+      spare = nil
+      if let (number, _) = try? socket?.accept() { _ = FileDescriptor(owning: number) }
+      spare = try? File("/dev/null")
+      if spare == nil { rest() }
+      return spare != nil
+    case ENOBUFS, ENOMEM:
+      complain("out of memory for connections", ["listener": options.name, "reason": error])
+      rest()
+      return false
+    default:
+      complain("accept failed", ["listener": options.name, "reason": error])
+      return false
+    }
+  }
+
+  /// Leaves the socket alone for a moment.
+  private func rest() {
+    guard let watch else { return }
+    try? home.change(watch, to: [])
+    home.schedule(afterMs: 100) { [self] in
+      if let watch = self.watch { try? home.change(watch, to: .readable) }
+    }
+  }
+
+  /// One line a second at most: what goes wrong here goes wrong for every connection.
+  private func complain(_ message: String, _ fields: Log.Fields) {
+    let second = home.now.milliseconds / 1000
+    if second == lastComplaint { return }
+    lastComplaint = second
+    log.warn(message, fields)
+  }
+}

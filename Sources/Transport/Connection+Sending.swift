@@ -1,0 +1,113 @@
+import Bytes
+import Platform
+
+/// How far the kernel has taken what is being sent.
+struct SendProgress {
+  /// Bytes of memory sent.
+  var position = 0
+  /// Splices sent whole, and bytes sent of the next one.
+  var splice = 0
+  var inSplice = 0
+  /// Bytes left, spliced ones included.
+  var remaining = 0
+}
+
+extension Connection: TurnHook {
+  /// The end of a turn that has written, or that may read again.
+  public func endOfTurn() {
+    isFlushScheduled = false
+    guard state != .closed else { return }
+    if state != .connecting { sendOnce() }
+    guard state != .closed else { return }
+    if state == .closing, progress.remaining == 0, queue.ready.count == 0 {
+      finish(closeReason ?? .local("closed"))
+      return
+    }
+    updatePressure()
+    updateInterest()
+  }
+
+  /// Gives the kernel what it takes, until it takes no more or nothing is left.
+  func sendOnce() {
+    while true {
+      if progress.remaining == 0 {
+        guard queue.ready.count > 0 else { return }
+        swap(&sending, &queue.ready.writer)
+        progress = SendProgress()
+        progress.remaining = sending.count + sending.splicedCount
+      }
+      switch sendNextPiece() {
+      case .bytes(let count):
+        sentBytes += Int64(count)
+        progress.remaining -= count
+        if progress.remaining == 0 { sending.removeAll(keepingAtMost: 1 << 17) }
+      case .wouldBlock: return
+      case .end:
+        // The file has become shorter than what was promised: the frame cannot be completed.
+        finish(.local("file region ended early"))
+        return
+      case .failed(let error):
+        finish(.failed(error))
+        return
+      }
+    }
+  }
+
+  /// One call: a run of memory up to the next splice, or a splice.
+  private func sendNextPiece() -> Socket.Transfer {
+    let splices = sending.splices
+    if progress.splice < splices.count {
+      let splice = splices[progress.splice]
+      if progress.position == splice.position { return sendSplice(splice) }
+      return sendMemory(upTo: splice.position, more: true)
+    }
+    return sendMemory(upTo: sending.count, more: false)
+  }
+
+  private func sendMemory(upTo end: Int, more: Bool) -> Socket.Transfer {
+    let start = progress.position
+    let result = sending.withUnsafeBytes { bytes in
+      channel.write(UnsafeRawBufferPointer(rebasing: bytes[start..<end]), more: more)
+    }
+    if case .bytes(let count) = result { progress.position += count }
+    return result
+  }
+
+  private func sendSplice(_ splice: Splice) -> Socket.Transfer {
+    guard var region = regions[splice.token] else { return .end }
+    region.count = splice.count
+    let result = channel.send(region, skipping: progress.inSplice)
+    if case .bytes(let count) = result {
+      progress.inSplice += count
+      if progress.inSplice == splice.count {
+        regions.remove(splice.token)
+        progress.splice += 1
+        progress.inSplice = 0
+      }
+    }
+    return result
+  }
+
+  // MARK: Back-pressure
+
+  /// Stops reading above the high-water mark, and reads again below the low one.
+  private func updatePressure() {
+    let unsent = unsentBytes
+    if !isPaused {
+      isPaused = unsent >= limits.highWaterBytes || parkedReplies >= limits.maxParkedReplies
+    } else if unsent <= limits.lowWaterBytes, parkedReplies <= limits.maxParkedReplies / 2 {
+      isPaused = false
+    }
+    // Frames that came before the pause are still here, and the socket will not speak of them.
+    if hasHeldInput, mayRead, !isReceiving { processHeld() }
+  }
+
+  func updateInterest() {
+    guard let watch, state != .closed else { return }
+    var wanted: Readiness = mayRead ? .readable : []
+    if progress.remaining > 0 || state == .connecting { wanted.insert(.writable) }
+    if wanted == interest { return }
+    interest = wanted
+    do { try loop.change(watch, to: wanted) } catch { finish(.failed(error)) }
+  }
+}

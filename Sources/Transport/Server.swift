@@ -1,0 +1,112 @@
+import Platform
+import Synchronization
+import Telemetry
+import Values
+
+/// What a server listens with.
+public struct ServerOptions: Sendable {
+  public var limits = ConnectionLimits()
+  /// `max.connections`
+  public var maxConnections = Int.max
+  /// `max.connections.per.ip`
+  public var maxConnectionsPerIP = Int.max
+  /// `max.connections.per.ip.overrides`
+  public var perIPOverrides: [IPAddress: Int] = [:]
+  /// `socket.listen.backlog.size`
+  public var backlog: Int32 = 512
+  /// What log lines call this listener.
+  public var name = "listener"
+
+  public init() {}
+}
+
+/// Accepts TCP connections and deals them out to the loops of a group.
+public final class Server: Sendable {
+  /// Makes the handler of one loop, on that loop; all of its connections share it.
+  public typealias HandlerFactory = @Sendable (EventLoop) -> InputHandler
+
+  /// Where it listens; the true port when 0 was asked for.
+  public let address: SocketAddress
+  private let acceptor: Acceptor
+
+  /// Binds and begins to accept.
+  ///
+  /// - Parameters:
+  ///   - address: loopback by default; port 0 lets the kernel choose.
+  ///   - factory: called once for each loop.
+  public init(
+    at address: SocketAddress = .loopback(), on group: EventLoopGroup,
+    options: ServerOptions = ServerOptions(), _ factory: @escaping HandlerFactory
+  ) throws(SystemError) {
+    let socket = try Socket.listening(at: address, backlog: options.backlog)
+    self.address = try socket.localAddress()
+    acceptor = Acceptor(socket, group: group, options: options, factory: factory)
+    acceptor.start()
+  }
+
+  /// Connections that are open now.
+  public var connectionCount: Int { acceptor.counts.total }
+  /// Connections accepted, and turned away by a limit, since the start.
+  public var acceptedTotal: Int { acceptor.counts.accepted }
+  public var refusedTotal: Int { acceptor.counts.refused }
+
+  /// Stops listening. Connections stay.
+  public func stopListening() { acceptor.stop() }
+
+  /// Stops listening and closes all connections; returns when they are closed.
+  /// - Precondition: not on one of the loops.
+  public func stop() {
+    acceptor.stop()
+    acceptor.closeAll()
+  }
+}
+
+/// How many connections there are, by address. Counted on the accepting loop, discounted on the
+/// loops of the connections.
+final class ConnectionCounts: Sendable {
+  private struct State {
+    var total = 0
+    var perIP: [IPAddress: Int] = [:]
+    var accepted = 0
+    var refused = 0
+  }
+  private let state = Mutex(State())
+
+  var total: Int { state.withLock { $0.total } }
+  var accepted: Int { state.withLock { $0.accepted } }
+  var refused: Int { state.withLock { $0.refused } }
+
+  /// Counts a new connection in; nil when it may stay, else the name of the limit it would exceed.
+  func enter(_ ip: IPAddress, _ options: ServerOptions) -> String? {
+    state.withLock { state in
+      let limit = options.perIPOverrides[ip] ?? options.maxConnectionsPerIP
+      if state.total >= options.maxConnections {
+        state.refused += 1
+        return "max.connections"
+      }
+      if state.perIP[ip, default: 0] >= limit {
+        state.refused += 1
+        return "max.connections.per.ip"
+      }
+      state.total += 1
+      state.accepted += 1
+      state.perIP[ip, default: 0] += 1
+      return nil
+    }
+  }
+
+  func leave(_ ip: IPAddress) {
+    state.withLock { state in
+      state.total -= 1
+      let left = state.perIP[ip, default: 1] - 1
+      state.perIP[ip] = left > 0 ? left : nil
+    }
+  }
+}
+
+/// What a server has on each loop: the handler and its connections.
+final class ServerLoop {
+  let handler: InputHandler
+  var connections: [ObjectIdentifier: Connection] = [:]
+  init(handler: InputHandler) { self.handler = handler }
+}

@@ -1,1 +1,0 @@
-// Platform tests: to be written.
