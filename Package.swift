@@ -23,7 +23,9 @@ let modules: [Module] = [
   Module(name: "Settings", layer: 1, uses: ["Values"]),
   // 2 formats
   Module(name: "KafkaProtocol", layer: 2, uses: ["Values", "Bytes"]),
-  Module(name: "KafkaMessages", layer: 2, uses: ["Values", "Bytes", "KafkaProtocol"]),
+  Module(
+    name: "KafkaMessages", layer: 2, uses: ["Values", "Bytes", "KafkaProtocol"],
+    tests: ["KafkaRecords"]),
   Module(name: "KafkaRecords", layer: 2, uses: ["Values", "Bytes", "KafkaProtocol"]),
   Module(name: "ZooKeeperProtocol", layer: 2, uses: ["Values", "Bytes"]),
   Module(name: "Compression", layer: 2, uses: ["Bytes", "CPlatform"]),
@@ -107,7 +109,7 @@ let modules: [Module] = [
   Module(
     name: "jackdaw", layer: 6, uses: ["Values", "Telemetry", "Settings", "CommandLineTools"],
     isExecutable: true, tests: nil),
-  Module(name: "schemac", layer: 6, uses: [], isExecutable: true, tests: nil),
+  Module(name: "schemac", layer: 6, uses: [], isExecutable: true),
   // beside
   Module(
     name: "Simulation", layer: 5,

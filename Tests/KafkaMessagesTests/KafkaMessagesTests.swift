@@ -1,1 +1,0 @@
-// KafkaMessages tests: to be written.
