@@ -1,0 +1,87 @@
+import Foundation
+
+/// The configuration files of a local cluster's processes.
+///
+/// They hold what a person would write: the ports, the folders, and the settings in which a small
+/// cluster on one machine differs from the defaults, each with its reason.
+extension ClusterPlan {
+  func configText(of member: ClusterMember, in folder: ClusterFolder) -> String {
+    switch member.role {
+    case .coordinator: coordinatorConfig(member, folder)
+    case .broker: brokerConfig(member, folder)
+    }
+  }
+
+  private func coordinatorConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
+    var lines: [(String, String)] = [
+      // Short ticks: a dead server is missed within syncLimit × tickTime.
+      ("tickTime", "200"),
+      ("initLimit", "50"),
+      ("syncLimit", "10"),
+      ("minSessionTimeout", "400"),
+      ("maxSessionTimeout", "60000"),
+      ("dataDir", folder.folder(of: member).appending(path: "data").path),
+      ("clientPort", "\(member.port)"),
+      ("clientPortAddress", "127.0.0.1"),
+      ("4lw.commands.whitelist", "ruok,srvr,stat,mntr,conf,isro,envi"),
+      ("admin.enableServer", "false"),
+      ("autopurge.snapRetainCount", "3"),
+      ("autopurge.purgeInterval", "1"),
+    ]
+    if coordinators > 1 {
+      for number in 1...coordinators {
+        lines.append(
+          ("server.\(number)", "127.0.0.1:\(quorumPort(number)):\(electionPort(number))"))
+      }
+    }
+    return Self.text(lines, more: coordinatorSettings)
+  }
+
+  private func brokerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
+    let replicas = min(brokers, 3)
+    let listener = "PLAINTEXT://127.0.0.1:\(member.port)"
+    let lines: [(String, String)] = [
+      ("broker.id", "\(member.number)"),
+      ("listeners", listener),
+      ("advertised.listeners", listener),
+      ("log.dirs", folder.folder(of: member).appending(path: "data").path),
+      ("zookeeper.connect", connect),
+      // Six seconds survive a busy laptop; a killed broker is noticed within them.
+      ("zookeeper.session.timeout.ms", "6000"),
+      ("num.partitions", "1"),
+      ("default.replication.factor", "\(replicas)"),
+      ("min.insync.replicas", "\(min(replicas, 2))"),
+      ("offsets.topic.replication.factor", "\(replicas)"),
+      ("transaction.state.log.replication.factor", "\(replicas)"),
+      ("transaction.state.log.min.isr", "\(min(replicas, 2))"),
+      // Nobody waits for other members in a rehearsal.
+      ("group.initial.rebalance.delay.ms", "0"),
+      ("num.network.threads", "2"),
+      ("jackdaw.metrics.port", "\(metricsPort + member.number - 1)"),
+    ]
+    return Self.text(lines, more: brokerSettings)
+  }
+
+  private static func text(_ lines: [(String, String)], more: [String: String]) -> String {
+    var text = ""
+    for (key, value) in lines where more[key] == nil { text += "\(key)=\(value)\n" }
+    for key in more.keys.sorted() { text += "\(key)=\(more[key] ?? "")\n" }
+    return text
+  }
+
+  /// Writes the member's folder, configuration and id; keeps what is there unless it differs.
+  func prepare(_ member: ClusterMember, in folder: ClusterFolder) throws {
+    let home = folder.folder(of: member)
+    let data = home.appending(path: "data")
+    try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
+    let config = Data(configText(of: member, in: folder).utf8)
+    if (try? Data(contentsOf: folder.config(of: member))) != config {
+      try config.write(to: folder.config(of: member), options: .atomic)
+    }
+    guard member.role == .coordinator, coordinators > 1 else { return }
+    let myid = data.appending(path: "myid")
+    if !FileManager.default.fileExists(atPath: myid.path) {
+      try Data("\(member.number)\n".utf8).write(to: myid)
+    }
+  }
+}
