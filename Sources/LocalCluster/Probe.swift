@@ -1,0 +1,111 @@
+import Bytes
+import Glibc
+import KafkaMessages
+import KafkaProtocol
+
+/// Short questions to one process on loopback, with blocking sockets and a time limit.
+///
+/// A local cluster is waited for by asking its processes, not by sleeping: a coordinator for its
+/// `srvr` report, a broker for the brokers that it knows.
+enum Probe {
+  /// What a coordination server answers to a four-letter word; nil when it does not answer.
+  static func fourLetterWord(_ word: String, port: Int, limitMs: Int = 500) -> String? {
+    guard let wire = connect(port: port, limitMs: limitMs) else { return nil }
+    defer { close(wire) }
+    guard sendAll(wire, Array(word.utf8)) else { return nil }
+    var answer: [UInt8] = []
+    while let chunk = receive(wire, atMost: 65536), !chunk.isEmpty { answer += chunk }
+    return String(decoding: answer, as: UTF8.self)
+  }
+
+  /// The `Mode:` of a serving coordinator: leader, follower, observer or standalone.
+  static func coordinatorMode(port: Int) -> String? {
+    guard let report = fourLetterWord("srvr", port: port) else { return nil }
+    for line in report.split(separator: "\n") where line.hasPrefix("Mode: ") {
+      return String(line.dropFirst("Mode: ".count))
+    }
+    return nil
+  }
+
+  /// The brokers and the controller that one broker names in its metadata.
+  static func brokers(port: Int, limitMs: Int = 1000) -> (ids: [Int32], controller: Int32)? {
+    guard let wire = connect(port: port, limitMs: limitMs) else { return nil }
+    defer { close(wire) }
+    var request = MetadataRequest()
+    request.topics = []
+    let version: Int16 = 4
+    var writer = ByteWriter()
+    let frame = writer.beginFrame()
+    writer.writeInt16(MetadataRequest.apiKey)
+    writer.writeInt16(version)
+    writer.writeInt32(1)
+    writer.writeInt16(-1)
+    request.write(to: &writer, version: version)
+    writer.endFrame(frame)
+    guard sendAll(wire, writer.array()), let size = receiveExactly(wire, 4) else { return nil }
+    var sizeReader = ByteReader(size.span.bytes)
+    guard let length = try? sizeReader.readInt32(), (4...(1 << 20)).contains(length),
+      let body = receiveExactly(wire, Int(length))
+    else { return nil }
+    var reader = ByteReader(body.span.bytes)
+    guard (try? reader.readInt32()) == 1,
+      let response = try? MetadataResponse(from: &reader, version: version)
+    else { return nil }
+    return (response.brokers.map(\.nodeID).sorted(), response.controllerID)
+  }
+
+  // MARK: Sockets
+
+  private static func connect(port: Int, limitMs: Int) -> Int32? {
+    let wire = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard wire >= 0 else { return nil }
+    var limit = timeval(tv_sec: limitMs / 1000, tv_usec: limitMs % 1000 * 1000)
+    let size = socklen_t(MemoryLayout<timeval>.size)
+    setsockopt(wire, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
+    setsockopt(wire, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = in_port_t(UInt16(port).bigEndian)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    let result = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.connect(wire, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard result == 0 else {
+      close(wire)
+      return nil
+    }
+    return wire
+  }
+
+  private static func sendAll(_ wire: Int32, _ bytes: [UInt8]) -> Bool {
+    var sent = 0
+    while sent < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        send(wire, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+      }
+      guard count > 0 else { return false }
+      sent += count
+    }
+    return true
+  }
+
+  private static func receive(_ wire: Int32, atMost limit: Int) -> [UInt8]? {
+    var count = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, filled in
+      count = recv(wire, buffer.baseAddress, limit, 0)
+      filled = max(count, 0)
+    }
+    return count < 0 ? nil : bytes
+  }
+
+  private static func receiveExactly(_ wire: Int32, _ count: Int) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+      guard let chunk = receive(wire, atMost: count - bytes.count), !chunk.isEmpty else { return nil }
+      bytes += chunk
+    }
+    return bytes
+  }
+}
