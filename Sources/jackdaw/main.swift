@@ -1,1 +1,4 @@
-// jackdaw: entry point, to be written.
+import CommandLineTools
+import Foundation
+
+exit(await ToolCatalogue.run(Array(CommandLine.arguments.dropFirst())))

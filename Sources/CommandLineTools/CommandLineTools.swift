@@ -1,1 +1,0 @@
-// CommandLineTools: to be written.
