@@ -1,1 +1,62 @@
-// HTTP tests: to be written.
+import Platform
+import Telemetry
+import Testing
+
+@testable import HTTP
+
+@Suite struct HTTPTests {
+  @Test func metricsAreServed() async throws {
+    let group = try EventLoopGroup(count: 1, name: "http")
+    defer { group.stop() }
+    let metrics = Metrics()
+    metrics.counter("requests_total").add(5)
+    let server = try HTTPServer.serving(metrics, on: group)
+    defer { server.stop() }
+    let answer = try await HTTPClient.get("/metrics", from: server.address, on: group.loops[0])
+    #expect(answer.status == 200)
+    #expect(answer.contentType == Metrics.contentType)
+    #expect(String(decoding: answer.body, as: UTF8.self).contains("requests_total 5\n"))
+    let missing = try await HTTPClient.get("/x", from: server.address, on: group.loops[0])
+    #expect(missing.status == 404)
+  }
+
+  @Test func bodiesQueriesAndLaterAnswers() async throws {
+    let group = try EventLoopGroup(count: 2, name: "http")
+    defer { group.stop() }
+    let pool = try IOPool(threads: 1)
+    defer { pool.stop() }
+    let server = try HTTPServer(on: group, later: { request, reply in
+      pool.submit {
+        let text = "\(request.method) \(request.path) \(request.query["q"] ?? "-") "
+        reply(.text(text + String(decoding: request.body, as: UTF8.self)))
+      }
+    })
+    defer { server.stop() }
+    let answer = try await HTTPClient.send(
+      "POST", "/a%20b?q=c+d", body: Array("body".utf8), to: server.address, on: group.loops[1])
+    #expect(String(decoding: answer.body, as: UTF8.self) == "POST /a b c d body")
+  }
+
+  @Test(arguments: ["GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET /%zz HTTP/1.1\r\n\r\n"])
+  func badRequestsAreRefused(_ text: String) throws {
+    var status: Int?
+    Array(text.utf8).withUnsafeBytes { bytes in
+      do throws(HTTPParser.Refusal) {
+        guard let head = try HTTPParser.head(bytes) else { return }
+        _ = try HTTPParser.request(head, body: [])
+      } catch {
+        status = error.status
+      }
+    }
+    #expect(status == 400)
+  }
+
+  @Test func anEndlessHeadIsRefused() {
+    let bytes = [UInt8](repeating: 65, count: HTTPParser.maxHeadBytes + 1)
+    _ = bytes.withUnsafeBytes { bytes in
+      #expect(throws: HTTPParser.Refusal(status: 431, reason: "head too large")) {
+        try HTTPParser.head(bytes)
+      }
+    }
+  }
+}
