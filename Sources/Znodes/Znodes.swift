@@ -1,1 +1,0 @@
-// Znodes: to be written.

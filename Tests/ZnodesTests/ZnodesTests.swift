@@ -1,1 +1,0 @@
-// Znodes tests: to be written.
