@@ -118,7 +118,8 @@ public struct FetchSessionCache: Sendable {
       // A consumer cannot push out a follower; nobody one that is younger than the idle time,
       // except a follower a consumer.
       if $0.isPrivileged && !request.isFollower { return false }
-      return (request.isFollower && !$0.isPrivileged) || now.milliseconds(since: $0.created) > idleMs
+      if request.isFollower, !$0.isPrivileged { return true }
+      return now.milliseconds(since: $0.created) > idleMs
     }.min { a, b in
       (a.isPrivileged ? 1 : 0, a.size, a.id) < (b.isPrivileged ? 1 : 0, b.size, b.id)
     }

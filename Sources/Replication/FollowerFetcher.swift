@@ -1,8 +1,10 @@
-/// How one follower replica catches up with its leader: what to ask next, and what to do with answers.
+/// How one follower replica catches up with its leader: what to ask next, and what to do with
+/// answers.
 ///
 /// | phase | asks | answer | next |
 /// |---|---|---|---|
-/// | truncating | OffsetForLeaderEpoch | end of our last epoch at the leader | truncating or fetching |
+/// | truncating | OffsetForLeaderEpoch | end of our last epoch at the leader | truncating or
+/// fetching |
 /// | fetching | Fetch | records | fetching |
 /// | fetching | Fetch | diverging epoch (KIP-595) | fetching, after truncation |
 /// | fetching | Fetch | out of range | findingEnd |

@@ -77,6 +77,7 @@ public enum ReplicaRefusal: Error, Equatable, Sendable {
   case unknownLeaderEpoch
   case notEnoughReplicas
   case notEnoughReplicasAfterAppend
-  /// A fetch by an earlier incarnation of the replica's broker (NOT_LEADER_OR_FOLLOWER on the wire).
+  /// A fetch by an earlier incarnation of the replica's broker (NOT_LEADER_OR_FOLLOWER on the
+  /// wire).
   case staleBrokerEpoch
 }

@@ -94,7 +94,8 @@ extension PartitionReplica {
   // MARK: ISR
 
   /// A follower may join once it has everything that was ever acknowledged: it has reached the high
-  /// watermark, and it has read into the current leader's term, so that nothing it holds can be cut.
+  /// watermark, and it has read into the current leader's term, so that nothing it holds can be
+  /// cut.
   private mutating func expandISR(with index: Int, into effects: inout [Effect]) {
     let remote = remotes[index]
     guard !inSync.isInFlight, remote.isEligible, !inSync.stored.contains(remote.broker),

@@ -11,8 +11,8 @@
 /// | leader | isrAnswered | leader | high watermark; a failed proposal again |
 /// | follower | watermark of the leader | follower | high watermark |
 ///
-/// It holds no records and reads no clock. Whoever owns the log calls it under the partition's lock,
-/// in the order in which the log changes.
+/// It holds no records and reads no clock. Whoever owns the log calls it under the partition's
+/// lock, in the order in which the log changes.
 import Values
 
 public struct PartitionReplica: Sendable {

@@ -1,8 +1,8 @@
 /// Parked requests: found again by partition, or by their deadline.
 ///
-/// A produce with acks=all waits for the high watermarks of its partitions, a fetch for bytes in any
-/// of its partitions. Keys are small integers: a partition's place in the broker's table. One table
-/// belongs to one event loop.
+/// A produce with acks=all waits for the high watermarks of its partitions, a fetch for bytes in
+/// any of its partitions. Keys are small integers: a partition's place in the broker's table. One
+/// table belongs to one event loop.
 import Values
 
 public struct WaitTable<Waiter> {

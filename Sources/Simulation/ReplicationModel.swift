@@ -9,7 +9,8 @@ struct ModelRecord: Hashable {
   var value: Int
 }
 
-/// A replica's log. Everything from `synced` on is lost when the machine, not only the process, dies.
+/// A replica's log. Everything from `synced` on is lost when the machine, not only the process,
+/// dies.
 struct ModelLog: FollowerLog {
   var records: [ModelRecord] = []
   var synced = 0
@@ -84,7 +85,8 @@ struct ModelController {
     store(next)
   }
 
-  /// Answers AlterPartition: fenced by both epochs, and by the incarnation of each member (KIP-903).
+  /// Answers AlterPartition: fenced by both epochs, and by the incarnation of each member
+  /// (KIP-903).
   mutating func alter(_ proposal: ISRProposal, from broker: BrokerID) -> ISRAnswer {
     guard assignment.leader == broker, proposal.leaderEpoch == assignment.leaderEpoch else {
       return .superseded

@@ -2,8 +2,8 @@
 ///
 /// Fault model: messages are delayed, reordered between different pairs and lost; processes die and
 /// keep what they wrote; machines die and lose what was not synced, but only while another live
-/// member of the ISR survives them, which is what acks=all promises to survive; the controller hears of
-/// deaths in the order in which they happened. Elections are clean.
+/// member of the ISR survives them, which is what acks=all promises to survive; the controller
+/// hears of deaths in the order in which they happened. Elections are clean.
 ///
 /// Named invariants:
 /// - **one leader per epoch**: no two brokers lead the same leader epoch

@@ -1,1 +1,0 @@
-// BrokerNode: to be written.

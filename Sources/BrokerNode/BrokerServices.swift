@@ -1,0 +1,143 @@
+/// What all loops and handlers of a broker share.
+import KafkaProtocol
+import Metadata
+import Platform
+import Settings
+import Synchronization
+import Telemetry
+import Values
+
+final class BrokerServices: Sendable {
+  let brokerID: BrokerID
+  /// The configuration that the broker started with; `currentConfig` has dynamic changes.
+  let config: BrokerConfig
+  /// `/cluster/id`
+  let clusterID: String
+  let apis: ApiTable
+  let metadata = MetadataCache()
+  let partitions = PartitionTable()
+  let metrics: BrokerMetrics
+  /// Threads for work that blocks.
+  let io: IOPool
+
+  private let liveConfig: Mutex<BrokerConfig>
+  private let epoch = Atomic<Int64>(-1)
+  private let loopTable = Mutex<[BrokerLoop]>([])
+  private let attached = Mutex(Attached())
+  private let shuttingDown = Atomic<Bool>(false)
+
+  /// Parts that are made after the services, because they need them.
+  private struct Attached {
+    var controller: (any ControllerService)?
+    var groups: (any GroupService)?
+    var replicas: ReplicaManager?
+    var channel: ControllerChannel?
+    var producerIDs: ProducerIDBlocks?
+  }
+
+  init(
+    brokerID: BrokerID, config: BrokerConfig, clusterID: String, apis: ApiTable, io: IOPool,
+    loopCount: Int
+  ) {
+    self.brokerID = brokerID
+    self.config = config
+    self.clusterID = clusterID
+    self.apis = apis
+    self.io = io
+    metrics = BrokerMetrics(loopCount: loopCount)
+    liveConfig = Mutex(config)
+  }
+
+  // MARK: Loops
+
+  func attach(loops: [BrokerLoop]) { loopTable.withLock { $0 = loops } }
+
+  func loop(_ index: Int) -> BrokerLoop? {
+    loopTable.withLock { $0.indices.contains(index) ? $0[index] : nil }
+  }
+
+  var loops: [BrokerLoop] { loopTable.withLock { $0 } }
+
+  // MARK: State
+
+  /// The czxid of this broker's registration; -1 until it is registered, changed by a new session.
+  var brokerEpoch: BrokerEpoch {
+    get { BrokerEpoch(epoch.load(ordering: .acquiring)) }
+    set { epoch.store(newValue.rawValue, ordering: .releasing) }
+  }
+
+  var isShuttingDown: Bool {
+    get { shuttingDown.load(ordering: .relaxed) }
+    set { shuttingDown.store(newValue, ordering: .relaxed) }
+  }
+
+  var currentConfig: BrokerConfig { liveConfig.withLock { $0 } }
+
+  /// Takes over what is stored for a topic or for brokers; called by whoever watches the store.
+  func applyConfig(_ resource: ConfigResource, _ settings: [String: String]) {
+    metadata.setConfig(resource, settings)
+    if resource.type == .broker {
+      let image = metadata.image
+      let defaults = image.configs[.brokerDefault]
+      let own = image.configs[.broker("\(brokerID.rawValue)")]
+      let updated = config.applying(dynamicDefaults: defaults, dynamicBroker: own)
+      liveConfig.withLock { $0 = updated }
+      for warning in updated.warnings { Log("config").warn(warning) }
+    }
+    replicas.configChanged(resource)
+  }
+
+  /// The effective settings of a topic.
+  func topicConfig(_ topic: String) -> TopicConfig {
+    let overrides = metadata.configs(.topic(topic))
+    let config = currentConfig
+    if overrides.isEmpty { return config.topicDefaults }
+    return TopicConfig(overrides: overrides, broker: config)
+  }
+
+  // MARK: Parts
+
+  /// The controller in this process; nil until it is started.
+  var controller: (any ControllerService)? {
+    get { attached.withLock { $0.controller } }
+    set { attached.withLock { $0.controller = newValue } }
+  }
+
+  /// The group coordinator; nil until it is started.
+  var groups: (any GroupService)? {
+    get { attached.withLock { $0.groups } }
+    set { attached.withLock { $0.groups = newValue } }
+  }
+
+  func attach(
+    replicas: ReplicaManager, channel: ControllerChannel, producerIDs: ProducerIDBlocks
+  ) {
+    attached.withLock {
+      $0.replicas = replicas
+      $0.channel = channel
+      $0.producerIDs = producerIDs
+    }
+  }
+
+  var replicas: ReplicaManager {
+    guard let replicas = attached.withLock({ $0.replicas }) else {
+      preconditionFailure("services used before they were attached")
+    }
+    return replicas
+  }
+
+  /// Requests to the controller, wherever it is.
+  var controllerChannel: ControllerChannel {
+    guard let channel = attached.withLock({ $0.channel }) else {
+      preconditionFailure("services used before they were attached")
+    }
+    return channel
+  }
+
+  var producerIDs: ProducerIDBlocks {
+    guard let blocks = attached.withLock({ $0.producerIDs }) else {
+      preconditionFailure("services used before they were attached")
+    }
+    return blocks
+  }
+}

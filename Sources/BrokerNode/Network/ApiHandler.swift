@@ -1,0 +1,56 @@
+import Bytes
+import KafkaMessages
+import KafkaProtocol
+
+/// One API: what it takes and what is done with it. One file for each in `Handlers/`.
+///
+/// `handle` runs on the connection's loop and must not block. It answers through the context, at
+/// once (`reply`) or later (`park`); a request that expects an answer and gets none would hold up
+/// everything behind it on its connection.
+protocol ApiHandler: SendableMetatype {
+  associatedtype Request: KafkaRequest
+  /// The versions served; by default all stable ones.
+  static var versions: ClosedRange<Int16> { get }
+  static func handle(_ request: Request, _ context: RequestContext)
+}
+
+extension ApiHandler {
+  static var versions: ClosedRange<Int16> {
+    Request.apiKey.schema.stableVersions ?? Request.validVersions
+  }
+}
+
+/// A handler in the table, its type erased.
+struct ApiEntry: Sendable {
+  let api: ApiKey
+  let versions: ClosedRange<Int16>
+  let run: @Sendable (inout ByteReader, RequestContext) throws(ByteError) -> Void
+
+  init<H: ApiHandler>(_ handler: H.Type) {
+    api = H.Request.apiKey
+    versions = H.versions
+    run = { (reader, context) throws(ByteError) in
+      H.handle(try H.Request(from: &reader, version: context.version), context)
+    }
+  }
+}
+
+/// What a broker serves: by number, and as ApiVersions lists it.
+struct ApiTable: Sendable {
+  private let entries: [ApiEntry?]
+  /// In order of their numbers.
+  let listed: [ApiEntry]
+
+  /// - Parameter roles: only APIs that the protocol gives to one of them are listed; the others in
+  ///   the table are served unasked.
+  init(_ handlers: [ApiEntry], roles: ListenerRoles) {
+    var entries = [ApiEntry?](repeating: nil, count: 128)
+    for handler in handlers { entries[Int(handler.api.rawValue)] = handler }
+    self.entries = entries
+    listed = entries.compactMap { $0 }.filter {
+      !$0.api.listeners.isDisjoint(with: roles)
+    }
+  }
+
+  subscript(api: ApiKey) -> ApiEntry? { entries[Int(api.rawValue)] }
+}

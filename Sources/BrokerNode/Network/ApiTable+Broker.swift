@@ -1,0 +1,31 @@
+/// What a broker serves in ZooKeeper mode. Reading this table is reading the broker's surface.
+import KafkaProtocol
+
+extension ApiTable {
+  static let zooKeeperBroker = ApiTable(data + cluster + GroupApis.all, roles: .zkBroker)
+
+  /// Records and what is known about them.
+  private static let data: [ApiEntry] = [
+    ApiEntry(InitProducerIDHandler.self),
+  ]
+
+  /// The cluster: what it looks like, and changes to it.
+  private static let cluster: [ApiEntry] = [
+    ApiEntry(MetadataHandler.self),
+    ApiEntry(UpdateMetadataHandler.self),
+    ApiEntry(ControlledShutdownHandler.self),
+    ApiEntry(ApiVersionsHandler.self),
+    ApiEntry(CreateTopicsHandler.self),
+    ApiEntry(DeleteTopicsHandler.self),
+    ApiEntry(DescribeConfigsHandler.self),
+    ApiEntry(AlterConfigsHandler.self),
+    ApiEntry(CreatePartitionsHandler.self),
+    ApiEntry(ElectLeadersHandler.self),
+    ApiEntry(IncrementalAlterConfigsHandler.self),
+    ApiEntry(AlterPartitionReassignmentsHandler.self),
+    ApiEntry(ListPartitionReassignmentsHandler.self),
+    ApiEntry(AlterPartitionHandler.self),
+    ApiEntry(DescribeClusterHandler.self),
+    ApiEntry(AllocateProducerIDsHandler.self),
+  ]
+}

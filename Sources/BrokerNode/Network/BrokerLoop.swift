@@ -1,0 +1,187 @@
+/// What the broker has on each event loop: the dispatcher of requests, and the requests that wait.
+///
+/// Confined to its loop. Partitions are shared by all loops; when one changes so that somebody may
+/// be waiting for it, the loop that changed it tells the loops that have waiters, once per turn.
+import Bytes
+import KafkaMessages
+import KafkaProtocol
+import Platform
+import Replication
+import Synchronization
+import Telemetry
+import Transport
+import Values
+
+final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
+  let services: BrokerServices
+  let eventLoop: EventLoop
+  let metrics: RequestMetrics
+  let anonymous = ClientSession(listener: "", host: "")
+  var random: SplitMix
+
+  var waiting = WaitTable<Waiter>()
+  var sessions: FetchSessionCache
+  private var deadlineTimer = LoopTimer.none
+  private var armedDeadline = Instant.distantFuture
+  /// Partitions that changed in this turn, for this loop and for the others.
+  private var changed: [Int] = []
+  private var outbound: [[Int]]
+  private var isHooked = false
+  static let log = Log("network")
+
+  init(services: BrokerServices, eventLoop: EventLoop, loopCount: Int) {
+    self.services = services
+    self.eventLoop = eventLoop
+    metrics = services.metrics.loop(eventLoop.index)
+    let slots = services.config.replication.maxIncrementalFetchSessions
+    sessions = FetchSessionCache(slots: max(1, slots / max(1, loopCount)))
+    outbound = Array(repeating: [], count: loopCount)
+    random = SplitMix(seed: UInt64(bitPattern: Clock.now().nanoseconds) ^ UInt64(eventLoop.index))
+  }
+
+  var now: Instant { eventLoop.now }
+  var wallNow: WallTime { eventLoop.wallNow }
+  var index: Int { eventLoop.index }
+
+  // MARK: Requests
+
+  /// Reads the header, finds the handler and runs it.
+  func dispatch(
+    _ frame: UnsafeMutableRawBufferPointer, on connection: Connection
+  ) throws(CloseReason) {
+    var reader = ByteReader(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(frame)))
+    let header: RequestHeader
+    do throws(ByteError) {
+      header = try RequestHeader(from: &reader)
+    } catch {
+      throw .malformed("request header: \(error)")
+    }
+    guard let api = header.api, let entry = services.apis[api] else {
+      throw .malformed("request of unknown API \(header.apiKey)")
+    }
+    let context = RequestContext(
+      api: api, version: header.apiVersion, correlationID: header.correlationID,
+      clientID: header.clientID, connection: connection, loop: self, frame: frame, received: now)
+    metrics.begin(api)
+    guard entry.versions.contains(header.apiVersion) else {
+      // The one request whose version may be unknown: clients ask it to find out (KIP-511).
+      if api == .apiVersions { return ApiVersionsHandler.refuseVersion(context) }
+      throw .malformed("\(api.name) in unsupported version \(header.apiVersion)")
+    }
+    do throws(ByteError) {
+      try entry.run(&reader, context)
+    } catch {
+      throw .malformed("\(api.name) v\(header.apiVersion): \(error)")
+    }
+  }
+
+  // MARK: Waiting
+
+  /// Parks a request until one of its partitions changes or its time is up.
+  func wait(_ waiter: Waiter, on partitions: [Partition], until deadline: Instant) {
+    for partition in partitions { partition.noteInterest(ofLoop: index) }
+    waiting.park(waiter, keys: partitions.map(\.index), until: deadline)
+    if deadline < armedDeadline { arm(deadline) }
+  }
+
+  private func arm(_ deadline: Instant) {
+    eventLoop.cancel(deadlineTimer)
+    armedDeadline = deadline
+    deadlineTimer = eventLoop.schedule(at: deadline) { [unowned self] in expire() }
+  }
+
+  private func expire() {
+    armedDeadline = .distantFuture
+    waiting.expire(at: now) { $0.expire(on: self) }
+    if let next = waiting.nextDeadline() { arm(next) }
+  }
+
+  /// Notes that waiters of the partition, on any loop, should look again at the end of the turn.
+  func noteChange(of partition: Partition) {
+    assert(eventLoop.isCurrent)
+    var interest = partition.interestedLoops()
+    if interest == 0 { return }
+    while interest != 0 {
+      let target = interest.trailingZeroBitCount
+      interest &= interest &- 1
+      if target == index {
+        changed.append(partition.index)
+      } else if target < outbound.count {
+        outbound[target].append(partition.index)
+      }
+    }
+    if !isHooked {
+      isHooked = true
+      eventLoop.atEndOfTurn(self)
+    }
+  }
+
+  /// Takes in what another thread changed.
+  func take(_ partitions: [Int]) {
+    changed.append(contentsOf: partitions)
+    if !isHooked {
+      isHooked = true
+      eventLoop.atEndOfTurn(self)
+    }
+  }
+
+  private func wakeChanged() {
+    let keys = changed
+    changed.removeAll(keepingCapacity: true)
+    var seen = -1
+    for key in keys where key != seen {
+      seen = key
+      waiting.wake(key) { $0.isDone(on: self) }
+      if !waiting.hasWaiters(for: key) {
+        services.partitions[index: key]?.forgetInterest(ofLoop: index)
+      }
+    }
+  }
+}
+
+extension BrokerLoop: TurnHook {
+  func endOfTurn() {
+    isHooked = false
+    for target in outbound.indices where !outbound[target].isEmpty {
+      let keys = outbound[target]
+      outbound[target].removeAll(keepingCapacity: true)
+      let loop = services.loop(target)
+      loop?.eventLoop.execute { loop?.take(keys) }
+    }
+    wakeChanged()
+  }
+}
+
+/// One listener's connections on one loop: hands their frames to the loop's dispatcher.
+final class ListenerHandler: FrameHandler {
+  let loop: BrokerLoop
+  let listener: String
+
+  init(loop: BrokerLoop, listener: String) {
+    self.loop = loop
+    self.listener = listener
+  }
+
+  func opened(_ connection: Connection) {
+    connection.context = ClientSession(
+      listener: listener, host: connection.peer.ip.description)
+  }
+
+  func received(
+    frame: UnsafeMutableRawBufferPointer, on connection: Connection
+  ) throws(CloseReason) {
+    try loop.dispatch(frame, on: connection)
+  }
+
+  func closed(_ connection: Connection, because reason: CloseReason) {}
+}
+
+/// A request that waits for partitions.
+protocol WaitingRequest: AnyObject {
+  /// Looks whether the request can be answered now, and if so answers it.
+  func isDone(on loop: BrokerLoop) -> Bool
+  /// Answers with what there is.
+  func expire(on loop: BrokerLoop)
+}
+
+typealias Waiter = any WaitingRequest

@@ -1,0 +1,99 @@
+import Bytes
+import KafkaMessages
+import KafkaProtocol
+import Platform
+import Transport
+import Values
+
+/// One request while it is handled: who asks, in which version, and how to answer.
+struct RequestContext {
+  let api: ApiKey
+  let version: Int16
+  let correlationID: Int32
+  let clientID: String?
+  let connection: Connection
+  /// The services of the connection's event loop.
+  let loop: BrokerLoop
+  /// The whole frame: what a `RecordsField.inFrame` range points into. Valid until `handle`
+  /// returns.
+  let frame: UnsafeMutableRawBufferPointer
+  /// When the frame was received.
+  let received: Instant
+
+  var services: BrokerServices { loop.services }
+  var client: ClientSession { (connection.context as? ClientSession) ?? loop.anonymous }
+
+  /// Answers at once.
+  func reply(_ response: some KafkaResponse) {
+    loop.metrics.finish(api, received: received, now: loop.now)
+    Self.write(response, api, version, correlationID, to: &connection.output)
+  }
+
+  /// Keeps the place of the answer, which is given later; what comes after it waits.
+  func park() -> PendingReply {
+    PendingReply(
+      api: api, version: version, correlationID: correlationID, connection: connection,
+      slot: connection.park(), loop: loop, received: received)
+  }
+
+  /// Ends the connection without an answer.
+  func disconnect(_ why: String) { connection.close(.local(why)) }
+
+  /// Notes that the request wants no answer (acks=0).
+  func finishWithoutReply() { loop.metrics.finish(api, received: received, now: loop.now) }
+
+  /// Writes one response frame.
+  static func write(
+    _ response: some KafkaResponse, _ api: ApiKey, _ version: Int16, _ correlationID: Int32,
+    to output: inout ByteWriter
+  ) {
+    let mark = output.beginFrame()
+    ResponseHeader(correlationID: correlationID)
+      .write(to: &output, version: api.responseHeaderVersion(version))
+    response.write(to: &output, version: version)
+    output.endFrame(mark)
+  }
+}
+
+/// An answer that is owed. May be given from any thread, once; a second one is ignored.
+struct PendingReply: Sendable {
+  let api: ApiKey
+  let version: Int16
+  let correlationID: Int32
+  let connection: Connection
+  let slot: ReplySlot
+  let loop: BrokerLoop
+  let received: Instant
+
+  /// Gives the answer, on the connection's loop or on the way there.
+  func send(_ response: some KafkaResponse) {
+    if connection.loop.isCurrent {
+      sendHere(response)
+    } else {
+      connection.loop.execute { sendHere(response) }
+    }
+  }
+
+  private func sendHere(_ response: some KafkaResponse) {
+    loop.metrics.finish(api, received: received, now: connection.loop.now)
+    connection.complete(slot) { output in
+      RequestContext.write(response, api, version, correlationID, to: &output)
+    }
+  }
+}
+
+/// What is known about the client behind a connection.
+final class ClientSession {
+  /// The listener it came in by, in capitals.
+  let listener: String
+  let host: String
+  let principal = "User:ANONYMOUS"
+  /// From ApiVersions ≥ 3 (KIP-511).
+  var softwareName = "unknown"
+  var softwareVersion = "unknown"
+
+  init(listener: String, host: String) {
+    self.listener = listener
+    self.host = host
+  }
+}

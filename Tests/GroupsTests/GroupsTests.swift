@@ -1,0 +1,1 @@
+// Groups tests: to be written.
