@@ -92,7 +92,7 @@ public struct TimingWheel<Payload> {
     return nil
   }
 
-  /// The earliest slot that holds timers: what lies in a level comes before all of the levels above.
+  /// The earliest slot that holds timers: a level's timers come before those of levels above.
   private func nextSlot() -> (level: Int, slot: Int, tick: Int64)? {
     for level in 0..<Self.levels where occupied[level] != 0 {
       let shift = Int64(6 * level)

@@ -34,7 +34,7 @@ public protocol TimerTarget: AnyObject {
 /// sent; run the end-of-turn work; flush. Everything that belongs to a loop (connections, what
 /// hangs on them) is touched from its thread only, so it needs no locks. Only `execute`,
 /// `perform`, `run`, `stop` and `isCurrent` may be called from elsewhere.
-public final class EventLoop: @unchecked Sendable {  // confined to its thread; the mailbox is locked
+public final class EventLoop: @unchecked Sendable {  // confined to its thread but for the mailbox
   public let name: String
   public let index: Int
 

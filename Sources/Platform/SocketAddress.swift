@@ -89,8 +89,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
       switch Int32(storage.ss_family) {
       case AF_INET:
         let address = bytes.loadUnaligned(as: sockaddr_in.self)
-        return SocketAddress(
-          .v4(UInt32(bigEndian: address.sin_addr.s_addr)), port: UInt16(bigEndian: address.sin_port))
+        let ip = IPAddress.v4(UInt32(bigEndian: address.sin_addr.s_addr))
+        return SocketAddress(ip, port: UInt16(bigEndian: address.sin_port))
       case AF_INET6:
         let address = bytes.loadUnaligned(as: sockaddr_in6.self)
         return SocketAddress(
@@ -129,63 +129,6 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
     return withUnsafePointer(to: &storage) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(length)) }
-    }
-  }
-}
-
-/// Names to addresses.
-public enum Hosts {
-  /// A host that could not be resolved.
-  public struct ResolutionError: Error, Equatable, Sendable, CustomStringConvertible {
-    public let host: String
-    public let reason: String
-    public var description: String { "cannot resolve \(host): \(reason)" }
-  }
-
-  /// The addresses of a host, in the system's order of preference. Numeric text never blocks;
-  /// names do, so look those up on an I/O thread. An empty host means every interface.
-  public static func resolve(
-    _ host: String, port: UInt16
-  ) throws(ResolutionError) -> [SocketAddress] {
-    if host.isEmpty { return [SocketAddress(.any, port: port)] }
-    if let ip = IPAddress(host) { return [SocketAddress(ip, port: port)] }
-    var hints = addrinfo()
-    hints.ai_family = AF_UNSPEC
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    var list: UnsafeMutablePointer<addrinfo>?
-    let code = getaddrinfo(host, nil, &hints, &list)
-    guard code == 0 else {
-      throw ResolutionError(host: host, reason: String(cString: gai_strerror(code)))
-    }
-    defer { freeaddrinfo(list) }
-    var addresses: [SocketAddress] = []
-    var next = list
-    while let entry = next {
-      next = entry.pointee.ai_next
-      guard let address = entry.pointee.ai_addr else { continue }
-      var storage = sockaddr_storage()
-      let length = min(Int(entry.pointee.ai_addrlen), MemoryLayout<sockaddr_storage>.size)
-      withUnsafeMutableBytes(of: &storage) {
-        $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: length))
-      }
-      if var found = SocketAddress(storage) {
-        found.port = port
-        if !addresses.contains(found) { addresses.append(found) }
-      }
-    }
-    guard !addresses.isEmpty else { throw ResolutionError(host: host, reason: "no address") }
-    return addresses
-  }
-
-  /// This machine's name; "localhost" when it has none.
-  public static var localName: String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
-      guard let start = buffer.baseAddress, gethostname(start, 255) == 0 else {
-        return "localhost"
-      }
-      buffer[255] = 0
-      let name = String(cString: start)
-      return name.isEmpty ? "localhost" : name
     }
   }
 }

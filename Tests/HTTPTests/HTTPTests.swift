@@ -37,7 +37,9 @@ import Testing
     #expect(String(decoding: answer.body, as: UTF8.self) == "POST /a b c d body")
   }
 
-  @Test(arguments: ["GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET /%zz HTTP/1.1\r\n\r\n"])
+  @Test(arguments: [
+    "GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET /%zz HTTP/1.1\r\n\r\n",
+  ])
   func badRequestsAreRefused(_ text: String) throws {
     var status: Int?
     Array(text.utf8).withUnsafeBytes { bytes in

@@ -13,7 +13,8 @@ import Testing
     parts[0].withUnsafeBytes { first in
       parts[2].withUnsafeBytes { last in
         #expect(throws: Never.self) {
-          try file.write(gathering: [first, UnsafeRawBufferPointer(start: nil, count: 0), last], at: 3)
+          let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+          try file.write(gathering: [first, empty, last], at: 3)
         }
       }
     }

@@ -1,1 +1,0 @@
-// ZooKeeperClient tests: to be written.
