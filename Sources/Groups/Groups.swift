@@ -1,1 +1,0 @@
-// Groups: to be written.

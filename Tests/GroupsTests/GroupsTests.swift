@@ -1,1 +1,0 @@
-// Groups tests: to be written.
