@@ -1,0 +1,316 @@
+import Bytes
+import Values
+import Zab
+import ZooKeeperProtocol
+
+// An ensemble on the simulated network and disks: carries out what the peers ask for.
+
+/// What can happen in a simulated ensemble.
+enum ZabEvent {
+  case network(SimulatedNetwork<ZabMessage>.Event)
+  case timer(server: Int, life: Int)
+  case flushed(server: Int, life: Int, flush: (generation: Int, count: Int))
+  /// An attempt to connect to the leader reaches it, or fails.
+  case connecting(from: Int, to: ServerID, life: Int, attempt: Int)
+  /// The election link of a pair may be tried.
+  case linkElection(Int, Int)
+  case restart(server: Int, life: Int)
+  case client
+  case fault
+}
+
+/// A simulated ensemble.
+public struct ZabCluster {
+  typealias Network = SimulatedNetwork<ZabMessage>
+
+  let ensemble: Ensemble
+  let timing: EnsembleTiming
+  let sabotage: ZabSabotage?
+  var servers: [ZabServer]
+  var network = Network()
+  var events = EventQueue<ZabEvent>()
+  var random: SplitMix
+  public internal(set) var now = Instant.zero
+  public internal(set) var trace: Trace
+  public internal(set) var invariants = ZabInvariants()
+  /// Election links by pair, lower server first.
+  var electionLinks: [Int: Int] = [:]
+  /// Writes offered by clients, and those a leader has answered.
+  var offered = 0
+  public internal(set) var acknowledged = 0
+  /// Milliseconds a flush takes.
+  var flushMs: ClosedRange<Int64> = 1...8
+  var connectAttempts = 0
+
+  public init(
+    servers count: Int, seed: UInt64, sabotage: ZabSabotage? = nil, recording: Bool = false
+  ) {
+    let ids = (1...count).map { ServerID(Int64($0)) }
+    ensemble = Ensemble(voters: ids)
+    var timing = EnsembleTiming(tickTimeMs: 200, initLimit: 10, syncLimit: 5)
+    timing.finalizeWaitMs = 50
+    timing.minNotificationIntervalMs = 50
+    timing.maxNotificationIntervalMs = 1000
+    timing.connectRetryMs = 30
+    self.timing = timing
+    self.sabotage = sabotage
+    random = SplitMix(seed: seed)
+    trace = Trace(isRecording: recording)
+    servers = ids.map(ZabServer.init)
+    for index in servers.indices { start(index) }
+    for low in servers.indices {
+      for high in servers.indices where high > low { relink(low, high) }
+    }
+  }
+
+  /// What the invariants found.
+  public var violations: [String] { invariants.violations }
+  public var committedCount: Int { invariants.committed.count }
+
+  func index(_ id: ServerID) -> Int { Int(id.rawValue) - 1 }
+
+  // MARK: Life
+
+  mutating func start(_ index: Int) {
+    servers[index].life += 1
+    let disk = servers[index].disk
+    let tree = disk.recover()
+    servers[index].tree = tree
+    servers[index].unapplied = []
+    let last = max(tree.last?.zxid ?? .zero, disk.snapshot.zxid)
+    servers[index].gate = DurabilityGate(durable: last)
+    var configuration = PeerConfiguration(
+      own: servers[index].id, ensemble: ensemble, timing: timing)
+    configuration.commitLogCount = 20
+    let recent = tree.filter { $0.zxid > disk.snapshot.zxid }
+    servers[index].peer = Peer(
+      configuration, epochs: disk.epochs, lastProcessed: last, recent: recent)
+    servers[index].timerAt = .distantFuture
+    trace.note(now, "\(servers[index].id) starts at \(last), epochs \(disk.epochs)")
+    step(index, .start)
+  }
+
+  mutating func crash(_ index: Int) {
+    guard servers[index].isUp else { return }
+    trace.note(now, "\(servers[index].id) crashes")
+    servers[index].peer = nil
+    servers[index].life += 1
+    servers[index].isFlushing = false
+    servers[index].crashCountdown = nil
+    servers[index].disk.log.crash(using: &random)
+    servers[index].leaderLink = nil
+    servers[index].learnerLinks = [:]
+    for id in network.connections(of: index) { cut(id) }
+  }
+
+  mutating func schedule(_ event: ZabEvent, inMs delay: Int64) {
+    events.schedule(event, at: now.advanced(milliseconds: delay))
+  }
+
+  mutating func schedule(_ event: (at: Instant, event: Network.Event)?) {
+    if let event { events.schedule(.network(event.event), at: event.at) }
+  }
+
+  mutating func cut(_ id: Network.ConnectionID) {
+    for event in network.cut(id, at: now, using: &random) { schedule(event) }
+  }
+
+  // MARK: Election links
+
+  /// Brings a pair's election link up if both are there, and tries again later if not.
+  mutating func relink(_ low: Int, _ high: Int) {
+    let pair = low * 100 + high
+    guard electionLinks[pair] == nil else { return }
+    guard servers[low].isUp, servers[high].isUp, network.canReach(low, high) else {
+      return schedule(.linkElection(low, high), inMs: 60)
+    }
+    electionLinks[pair] = network.open(from: high, to: low)
+    step(low, .electionLinkUp(servers[high].id))
+    step(high, .electionLinkUp(servers[low].id))
+  }
+
+  // MARK: Steps
+
+  mutating func step(_ index: Int, _ event: PeerEvent) {
+    guard servers[index].isUp else { return }
+    var effects: [PeerEffect] = []
+    servers[index].peer?.step(event, at: now, into: &effects)
+    let life = servers[index].life
+    for effect in effects {
+      guard servers[index].life == life else { return }
+      if let left = servers[index].crashCountdown {
+        // A crash may come between any two effects.
+        if left == 0 {
+          crash(index)
+          let back = Int64.random(in: 20...1500, using: &random)
+          schedule(.restart(server: index, life: servers[index].life), inMs: back)
+          return
+        }
+        servers[index].crashCountdown = left - 1
+      }
+      carryOut(effect, index)
+    }
+    armTimer(index)
+  }
+
+  private mutating func armTimer(_ index: Int) {
+    guard let deadline = servers[index].peer?.nextDeadline, deadline != .distantFuture,
+      deadline < servers[index].timerAt
+    else { return }
+    let at = max(deadline, now)
+    servers[index].timerAt = at
+    events.schedule(.timer(server: index, life: servers[index].life), at: at)
+  }
+
+  /// Takes the next event; false when none is left before `end`.
+  mutating func runOne(until end: Instant) -> Bool {
+    guard let next = events.nextTime, next <= end, let (at, event) = events.next() else {
+      now = max(now, end)
+      return false
+    }
+    now = at
+    trace.mix(at.nanoseconds)
+    handle(event)
+    return true
+  }
+
+  private mutating func handle(_ event: ZabEvent) {
+    switch event {
+    case .network(.pump(let id, let toAccepter)): pump(id, toAccepter)
+    case .network(.closed(let id, let atAccepter)): closed(id, atAccepter)
+    case .timer(let index, let life):
+      guard servers[index].life == life, servers[index].timerAt <= now else { return }
+      servers[index].timerAt = .distantFuture
+      trace.mix(Int64(index))
+      step(index, .timer)
+    case .flushed(let index, let life, let flush): flushed(index, life, flush)
+    case .connecting(let from, let to, let life, let attempt):
+      connect(from, to, life, attempt)
+    case .linkElection(let low, let high): relink(low, high)
+    case .restart(let index, let life):
+      guard servers[index].life == life, !servers[index].isUp else { return }
+      start(index)
+    case .client: offerWrite()
+    case .fault: injectFault()
+    }
+  }
+
+  // MARK: Network
+
+  private mutating func pump(_ id: Network.ConnectionID, _ toAccepter: Bool) {
+    let (arrival, retryAt) = network.pump(id, toAccepter: toAccepter, at: now)
+    if let retryAt {
+      events.schedule(.network(.pump(id, toAccepter: toAccepter)), at: retryAt)
+    }
+    guard case .message(let message) = arrival, let connection = network[id] else { return }
+    let to = toAccepter ? connection.accepter : connection.opener
+    let from = toAccepter ? connection.opener : connection.accepter
+    guard servers[to].isUp else { return }
+    trace.mix(UInt64(to * 16 + from))
+    switch message {
+    case .notification(let notification):
+      trace.mix(notification.vote.leader.rawValue)
+      step(to, .notification(notification, from: servers[from].id))
+    case .packet(let packet):
+      trace.mix(Int64(packet.type.rawValue) << 48 ^ packet.zxid)
+      trace.note(
+        now, "\(servers[from].id) > \(servers[to].id) \(packet.type.name) \(Zxid(rawValue: packet.zxid))")
+      if servers[to].leaderLink == id {
+        step(to, .leaderPacket(packet))
+      } else if let learner = learner(on: id, of: to) {
+        step(to, .learnerPacket(learner, packet))
+      }
+    case .snapshot(let zxid, let tree):
+      guard servers[to].leaderLink == id else { return }
+      install(to, zxid, tree, over: id)
+    }
+  }
+
+  private func learner(on id: Network.ConnectionID, of index: Int) -> LearnerID? {
+    servers[index].learnerLinks.keys.sorted().first { servers[index].learnerLinks[$0] == id }
+  }
+
+  private mutating func install(
+    _ index: Int, _ zxid: Zxid, _ tree: [Proposal], over id: Network.ConnectionID
+  ) {
+    step(index, .leaderPacket(QuorumPacket(.snap, zxid: zxid.rawValue)))
+    guard servers[index].leaderLink == id else { return }
+    trace.note(now, "\(servers[index].id) installs the snapshot at \(zxid)")
+    servers[index].disk.snapshot = (zxid, tree)
+    servers[index].disk.log.removeAll()
+    servers[index].tree = tree
+    servers[index].unapplied = []
+    servers[index].gate.reset(durable: zxid)
+    step(index, .snapshotInstalled(zxid))
+  }
+
+  private mutating func closed(_ id: Network.ConnectionID, _ atAccepter: Bool) {
+    guard let connection = network[id] else { return }
+    let index = atAccepter ? connection.accepter : connection.opener
+    trace.mix(UInt64(id * 2 + (atAccepter ? 1 : 0)))
+    for pair in electionLinks.keys.sorted() where electionLinks[pair] == id {
+      electionLinks[pair] = nil
+      schedule(.linkElection(pair / 100, pair % 100), inMs: 40)
+      return
+    }
+    if servers[index].leaderLink == id {
+      servers[index].leaderLink = nil
+      servers[index].gate.dropAll()
+      step(index, .leaderDisconnected)
+    } else if let learner = learner(on: id, of: index) {
+      servers[index].learnerLinks[learner] = nil
+      step(index, .learnerDisconnected(learner))
+    }
+  }
+
+  private mutating func connect(_ from: Int, _ leader: ServerID, _ life: Int, _ attempt: Int) {
+    guard servers[from].life == life, servers[from].leaderLink == -attempt else { return }
+    let to = index(leader)
+    guard servers[to].isLeading, network.canReach(from, to) else {
+      servers[from].leaderLink = nil
+      return step(from, .leaderDisconnected)
+    }
+    let id = network.open(from: from, to: to)
+    servers[from].leaderLink = id
+    servers[to].learnersAccepted += 1
+    let learner = LearnerID(servers[to].learnersAccepted)
+    servers[to].learnerLinks[learner] = id
+    step(to, .learnerConnected(learner))
+    step(from, .leaderConnected)
+  }
+
+  // MARK: Disk
+
+  mutating func beginFlush(_ index: Int) {
+    guard !servers[index].isFlushing else { return }
+    servers[index].isFlushing = true
+    let flush = servers[index].disk.log.beginFlush()
+    let delay = Int64.random(in: flushMs, using: &random)
+    schedule(.flushed(server: index, life: servers[index].life, flush: flush), inMs: delay)
+  }
+
+  private mutating func flushed(
+    _ index: Int, _ life: Int, _ flush: (generation: Int, count: Int)
+  ) {
+    guard servers[index].life == life else { return }
+    servers[index].isFlushing = false
+    if servers[index].disk.log.completeFlush(flush), flush.count > 0 {
+      let zxid = servers[index].disk.log.entries[flush.count - 1].zxid
+      trace.mix(zxid.rawValue)
+      var released: [QuorumPacket] = []
+      servers[index].gate.flushed(zxid) { released.append($0) }
+      for packet in released { sendToLeader(packet, index) }
+      step(index, .flushed(zxid))
+    }
+    guard servers[index].life == life else { return }
+    if servers[index].disk.log.durableCount < servers[index].disk.log.entries.count {
+      beginFlush(index)
+    }
+  }
+
+  mutating func sendToLeader(_ packet: QuorumPacket, _ index: Int) {
+    guard let link = servers[index].leaderLink, link > 0 else { return }
+    schedule(
+      network.send(.packet(packet), over: link, toAccepter: true, at: now, using: &random))
+  }
+}

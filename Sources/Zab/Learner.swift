@@ -1,0 +1,297 @@
+import Bytes
+import Values
+import ZooKeeperProtocol
+
+// A follower or observer, from the first connection attempt to the loss of the leader.
+//
+//   connecting --connected: FOLLOWERINFO--> discovery --LEADERINFO: ACKEPOCH--> opening
+//   opening --DIFF | TRUNC--> synchronizing     opening --SNAP--> installing --> synchronizing
+//   synchronizing --NEWLEADER--> securing --all durable: currentEpoch, ACK--> secured
+//   secured --UPTODATE: ACK--> serving
+//
+// The order at NEWLEADER is the heart of it: the transactions first, then `currentEpoch`, then the
+// ACK. A server that wrote the epoch first could, after a crash, win an election with that epoch and
+// a log that lacks what the epoch's quorum was counted on for.
+
+struct Learner: Sendable {
+  enum Phase: Hashable, Sendable {
+    case connecting, discovery, opening, installing, synchronizing
+    /// NEWLEADER has come and what it covers is not durable yet.
+    case securing
+    case secured, serving
+  }
+
+  let server: ServerID
+  private(set) var phase = Phase.connecting
+  /// The epoch of the leader, once it has said so.
+  var epoch: Int64 = 0
+  private var newLeaderZxid = Zxid.zero
+  /// What must be durable before NEWLEADER may be acknowledged.
+  private var secureThrough = Zxid.zero
+  private var attempts = 1
+  /// When the next attempt to connect is due; nil while one is under way.
+  private var retryAt: Instant?
+  /// When patience with the leader ends.
+  private var deadline: Instant
+
+  static let connectAttempts = 5
+
+  init(
+    of server: ServerID, _ context: PeerContext, at now: Instant, into effects: inout [PeerEffect]
+  ) {
+    self.server = server
+    deadline = now.advanced(milliseconds: context.timing.initTimeoutMs)
+    effects.append(.connectToLeader(server))
+  }
+
+  var isServing: Bool { phase == .serving }
+  var nextDeadline: Instant { min(deadline, retryAt ?? .distantFuture) }
+
+  mutating func step(
+    _ event: PeerEvent, at now: Instant, _ context: inout PeerContext,
+    into effects: inout [PeerEffect]
+  ) {
+    switch event {
+    case .leaderConnected:
+      introduce(at: now, context, into: &effects)
+    case .leaderDisconnected:
+      disconnected(at: now, &context)
+    case .leaderPacket(let packet):
+      let limitMs =
+        phase == .serving || phase == .secured
+        ? context.timing.syncTimeoutMs : context.timing.initTimeoutMs
+      deadline = now.advanced(milliseconds: limitMs)
+      received(packet, &context, into: &effects)
+    case .snapshotInstalled(let zxid):
+      guard phase == .installing else { return }
+      context.history.replace(bySnapshotAt: zxid)
+      phase = .synchronizing
+    case .forward(let request, let authInfo):
+      guard isServing else { return }
+      send(
+        QuorumPacket(.request, zxid: -1, data: request, authInfo: authInfo), into: &effects)
+    case .revalidate(let session, let timeoutMs):
+      guard isServing else { return }
+      var writer = ByteWriter()
+      writer.writeInt64(session)
+      writer.writeInt32(timeoutMs)
+      send(QuorumPacket(.revalidate, zxid: -1, data: writer.array()), into: &effects)
+    default: break
+    }
+  }
+
+  mutating func timer(
+    at now: Instant, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    if now >= deadline {
+      context.endOfRole = "leader \(server) silent in phase \(phase)"
+    } else if let due = retryAt, now >= due {
+      retryAt = nil
+      effects.append(.connectToLeader(server))
+    }
+  }
+
+  /// A leader that has just been elected may not listen yet.
+  private mutating func disconnected(at now: Instant, _ context: inout PeerContext) {
+    guard phase == .connecting, attempts < Self.connectAttempts else {
+      context.endOfRole = "connection to leader \(server) lost in phase \(phase)"
+      return
+    }
+    attempts += 1
+    retryAt = now.advanced(milliseconds: context.timing.connectRetryMs)
+  }
+
+  private mutating func introduce(
+    at now: Instant, _ context: PeerContext, into effects: inout [PeerEffect]
+  ) {
+    guard phase == .connecting else { return }
+    phase = .discovery
+    let isVoter = context.ensemble.isVoter(context.own)
+    send(
+      QuorumPacket(
+        isVoter ? .followerInfo : .observerInfo,
+        zxid: Zxid(epoch: context.epochs.accepted, counter: 0).rawValue,
+        data: LearnerInfo(serverID: context.own.rawValue).encoded()),
+      into: &effects)
+  }
+
+  // MARK: Packets
+
+  private mutating func received(
+    _ packet: QuorumPacket, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    switch phase {
+    case .connecting, .installing:
+      unexpected(packet, &context)
+    case .discovery:
+      discover(packet, &context, into: &effects)
+    case .opening:
+      open(packet, &context, into: &effects)
+    case .synchronizing, .securing, .secured, .serving:
+      followStream(packet, &context, into: &effects)
+    }
+  }
+
+  /// LEADERINFO: promise not to take part in any earlier epoch, and say where the log ends.
+  private mutating func discover(
+    _ packet: QuorumPacket, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    guard packet.type == .leaderInfo else { return unexpected(packet, &context) }
+    epoch = Zxid(rawValue: packet.zxid).epoch
+    guard epoch >= context.epochs.accepted else {
+      context.endOfRole = "leader's epoch \(epoch) is below \(context.epochs.accepted), accepted"
+      return
+    }
+    var writer = ByteWriter()
+    if epoch > context.epochs.accepted {
+      writer.writeInt32(Int32(truncatingIfNeeded: context.epochs.current))
+      context.epochs.accepted = epoch
+      effects.append(.persistAcceptedEpoch(epoch))
+    } else {
+      // Accepted before, perhaps on another connection: it must not be counted twice.
+      writer.writeInt32(-1)
+    }
+    phase = .opening
+    send(
+      QuorumPacket(
+        .ackEpoch, zxid: context.history.lastLogged.rawValue, data: writer.array()),
+      into: &effects)
+  }
+
+  private mutating func open(
+    _ packet: QuorumPacket, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    let zxid = Zxid(rawValue: packet.zxid)
+    switch packet.type {
+    case .diff:
+      phase = .synchronizing
+    case .trunc:
+      effects.append(.truncate(to: zxid))
+      context.history.truncate(to: zxid)
+      phase = .synchronizing
+    case .snap:
+      effects.append(.receiveSnapshot(zxid))
+      phase = .installing
+    default:
+      unexpected(packet, &context)
+    }
+  }
+
+  private mutating func followStream(
+    _ packet: QuorumPacket, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    switch packet.type {
+    case .proposal:
+      proposed(packet, packet.data ?? [], &context, into: &effects)
+    case .commit, .commitAndActivate:
+      committed(Zxid(rawValue: packet.zxid), &context, into: &effects)
+    case .inform:
+      proposed(packet, packet.data ?? [], &context, into: &effects)
+      committed(Zxid(rawValue: packet.zxid), &context, into: &effects)
+    case .informAndActivate:
+      // The leader that the new configuration suggests comes first; memberships stay as configured.
+      proposed(packet, Array((packet.data ?? []).dropFirst(8)), &context, into: &effects)
+      committed(Zxid(rawValue: packet.zxid), &context, into: &effects)
+    case .newLeader where phase == .synchronizing:
+      newLeaderZxid = Zxid(rawValue: packet.zxid)
+      secureThrough = context.history.lastLogged
+      phase = .securing
+      secure(&context, into: &effects)
+    case .upToDate where phase == .secured:
+      phase = .serving
+      send(
+        QuorumPacket(.ack, zxid: Zxid(epoch: epoch, counter: 0).rawValue), into: &effects)
+      effects.append(.startServing(epoch: epoch))
+    case .ping:
+      // A leader waits for the ACK of NEWLEADER and takes nothing else before it.
+      if phase == .secured || phase == .serving {
+        effects.append(.answerPing(Zxid(rawValue: packet.zxid)))
+      }
+    case .revalidate where phase == .serving:
+      revalidated(packet, &context, into: &effects)
+    case .sync where phase == .serving:
+      effects.append(.synced)
+    default:
+      unexpected(packet, &context)
+    }
+  }
+
+  private mutating func proposed(
+    _ packet: QuorumPacket, _ data: [UInt8], _ context: inout PeerContext,
+    into effects: inout [PeerEffect]
+  ) {
+    let zxid = Zxid(rawValue: packet.zxid)
+    guard zxid > context.history.lastLogged else {
+      context.endOfRole = "leader \(server) sent \(zxid) after \(context.history.lastLogged)"
+      return
+    }
+    let proposal = Proposal(zxid: zxid, data: data)
+    context.history.append(proposal)
+    effects.append(.append(proposal))
+    // Before NEWLEADER is acknowledged the leader expects no other ACK; `secure` makes up for it.
+    if phase == .secured || phase == .serving, packet.type == .proposal {
+      acknowledge(zxid, into: &effects)
+    }
+  }
+
+  private func committed(
+    _ zxid: Zxid, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    guard zxid > context.history.lastProcessed else { return }
+    guard context.history.pending.first?.zxid == zxid, let proposal = context.history.commitFirst()
+    else {
+      context.endOfRole = "leader \(server) committed \(zxid) out of order"
+      return
+    }
+    effects.append(.commit(proposal))
+  }
+
+  // MARK: Durability
+
+  mutating func flushed(
+    at now: Instant, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    if phase == .securing { secure(&context, into: &effects) }
+  }
+
+  private mutating func secure(
+    _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    guard context.history.durable >= secureThrough else { return }
+    if epoch > context.epochs.current {
+      context.epochs.current = epoch
+      effects.append(.persistCurrentEpoch(epoch))
+    }
+    phase = .secured
+    send(QuorumPacket(.ack, zxid: newLeaderZxid.rawValue), into: &effects)
+    guard context.ensemble.isVoter(context.own) else { return }
+    for proposal in context.history.pending.elements { acknowledge(proposal.zxid, into: &effects) }
+  }
+
+  private func acknowledge(_ zxid: Zxid, into effects: inout [PeerEffect]) {
+    effects.append(
+      .sendToLeader(QuorumPacket(.ack, zxid: zxid.rawValue), after: .flushed(zxid)))
+  }
+
+  // MARK: Odds and ends
+
+  private func revalidated(
+    _ packet: QuorumPacket, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    let data = packet.data ?? []
+    var reader = ByteReader(data.span.bytes)
+    guard let session = try? reader.readInt64(), let isValid = try? reader.readBool() else {
+      return unexpected(packet, &context)
+    }
+    effects.append(.sessionRevalidated(session: session, isValid: isValid))
+  }
+
+  private func send(_ packet: QuorumPacket, into effects: inout [PeerEffect]) {
+    effects.append(.sendToLeader(packet, after: .none))
+  }
+
+  private func unexpected(_ packet: QuorumPacket, _ context: inout PeerContext) {
+    context.endOfRole =
+      "leader \(server) sent a packet of type \(packet.type.rawValue) in phase \(phase)"
+  }
+}
