@@ -1,5 +1,6 @@
 import Foundation
 import Simulation
+import TestKit
 import Testing
 
 @Suite struct ZabSimulationTests {
@@ -7,7 +8,7 @@ import Testing
   @Test(arguments: 0..<4)
   func seedsHoldAllInvariants(_ batch: UInt64) {
     // More on demand: JACKDAW_SEEDS=1000 per batch.
-    let seeds = ProcessInfo.processInfo.environment["JACKDAW_SEEDS"].flatMap(UInt64.init) ?? 50
+    let seeds = ProcessInfo.processInfo.environment["JACKDAW_SEEDS"].flatMap(UInt64.init) ?? 30
     for seed in (batch * seeds)..<(batch * seeds + seeds) {
       let (first, _) = ZabCluster.run(seed: seed)
       let (second, _) = ZabCluster.run(seed: seed)
@@ -33,4 +34,29 @@ import Testing
     }
     #expect(caught != nil)
   }
+}
+
+@Suite struct ZabScenarioTests {
+  static let folder = Fixtures.checkout.appending(path: "Tests/Scenarios/Zab")
+
+  static var names: [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
+      .filter { $0.hasSuffix(".txt") }.sorted()
+  }
+
+  /// Scripts play as recorded; JACKDAW_RECORD=1 records them anew.
+  @Test(arguments: names)
+  func scriptsPlayAsRecorded(_ name: String) throws {
+    let file = Self.folder.appending(path: name)
+    let recorded = try String(contentsOf: file, encoding: .utf8)
+    let played = ZabScenario.play(recorded)
+    if ProcessInfo.processInfo.environment["JACKDAW_RECORD"] != nil {
+      try played.write(to: file, atomically: true, encoding: .utf8)
+    } else {
+      #expect(played == recorded)
+    }
+    #expect(!played.contains("VIOLATED"))
+  }
+
+  @Test func thereAreScripts() { #expect(Self.names.count >= 5) }
 }

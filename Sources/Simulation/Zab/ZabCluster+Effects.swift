@@ -69,7 +69,8 @@ extension ZabCluster {
     case .startServing(let epoch):
       trace.note(
         now,
-        "\(servers[index].id) serves epoch \(epoch) with \(ZabInvariants.text(servers[index].tree))")
+        "\(servers[index].id) serves epoch \(epoch) with "
+          + ZabInvariants.text(servers[index].tree))
       if servers[index].isLeading {
         invariants.leaderServes(
           servers[index], epoch: epoch, servers: servers, ensemble: ensemble)
@@ -115,6 +116,7 @@ extension ZabCluster {
   private mutating func commit(_ proposal: Proposal, _ index: Int) {
     servers[index].unapplied.removeAll { $0.zxid <= proposal.zxid }
     servers[index].tree.append(proposal)
+    trace.note(now, "\(servers[index].id) applies \(proposal.zxid)")
     guard servers[index].isServing else { return }
     invariants.applied(servers[index])
     guard servers[index].isLeading else { return }
@@ -134,7 +136,10 @@ extension ZabCluster {
   /// A client writes through a random server, which forwards if it does not lead.
   mutating func offerWrite() {
     schedule(.client, inMs: Int64.random(in: 5...60, using: &random))
-    let index = Int(random.next() % UInt64(servers.count))
+    write(at: Int(random.next() % UInt64(servers.count)), "")
+  }
+
+  mutating func write(at index: Int, _ text: String) {
     guard servers[index].isServing else { return }
     offered += 1
     var writer = ByteWriter()
@@ -142,6 +147,7 @@ extension ZabCluster {
     writer.writeInt32(Int32(offered))
     writer.writeInt32(OpCode.create.rawValue)
     writer.writeInt64(Int64(offered))
+    writer.writeText(text)
     let request = writer.array()
     if servers[index].isLeading {
       propose(Array(request.dropFirst(16)), at: index)

@@ -43,7 +43,8 @@ public struct ZabCluster {
   var connectAttempts = 0
 
   public init(
-    servers count: Int, seed: UInt64, sabotage: ZabSabotage? = nil, recording: Bool = false
+    servers count: Int, seed: UInt64, sabotage: ZabSabotage? = nil, recording: Bool = false,
+    starting: Bool = true
   ) {
     let ids = (1...count).map { ServerID(Int64($0)) }
     ensemble = Ensemble(voters: ids)
@@ -57,7 +58,7 @@ public struct ZabCluster {
     random = SplitMix(seed: seed)
     trace = Trace(isRecording: recording)
     servers = ids.map(ZabServer.init)
-    for index in servers.indices { start(index) }
+    if starting { for index in servers.indices { start(index) } }
     for low in servers.indices {
       for high in servers.indices where high > low { relink(low, high) }
     }
@@ -86,7 +87,7 @@ public struct ZabCluster {
     servers[index].peer = Peer(
       configuration, epochs: disk.epochs, lastProcessed: last, recent: recent)
     servers[index].timerAt = .distantFuture
-    trace.note(now, "\(servers[index].id) starts at \(last), epochs \(disk.epochs)")
+    trace.note(now, "\(servers[index].id) starts at \(last), \(disk.epochs.text)")
     step(index, .start)
   }
 
@@ -210,11 +211,17 @@ public struct ZabCluster {
     switch message {
     case .notification(let notification):
       trace.mix(notification.vote.leader.rawValue)
+      trace.note(
+        now, "\(servers[from].id) > \(servers[to].id) \(notification.state), "
+          + "vote \(notification.vote.leader) at \(notification.vote.zxid)")
       step(to, .notification(notification, from: servers[from].id))
     case .packet(let packet):
       trace.mix(Int64(packet.type.rawValue) << 48 ^ packet.zxid)
-      trace.note(
-        now, "\(servers[from].id) > \(servers[to].id) \(packet.type.name) \(Zxid(rawValue: packet.zxid))")
+      if packet.type != .ping {
+        trace.note(
+          now, "\(servers[from].id) > \(servers[to].id) \(packet.type.name) "
+            + "\(Zxid(rawValue: packet.zxid))")
+      }
       if servers[to].leaderLink == id {
         step(to, .leaderPacket(packet))
       } else if let learner = learner(on: id, of: to) {

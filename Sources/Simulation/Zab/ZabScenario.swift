@@ -1,0 +1,115 @@
+import Values
+import Zab
+import ZooKeeperProtocol
+
+// Scenario scripts: an ensemble led by hand, and what it says along the way.
+//
+// A script is a list of commands; after each one stands `----` and what happened, up to an empty
+// line. Playing a script gives the same text with what happens now, so a recorded scenario is its
+// own expectation. Commands:
+//
+//     servers 3          an ensemble of so many, none of them up
+//     start 1 2 3        starts servers from their disks
+//     crash 3            ends servers; what they had not flushed is lost
+//     run 500            lets so many milliseconds pass
+//     write 1 x          a client of server 1 writes
+//     isolate 3          parts a server from all others
+//     heal               ends all partitions
+//     slow-disk 40       flushes take so many milliseconds from here on
+//     status             the state of every server
+
+/// Plays scenario scripts.
+public struct ZabScenario {
+  private var cluster: ZabCluster?
+  private var shown = 0
+
+  private init() {}
+
+  /// The script with its outputs as they are now.
+  public static func play(_ script: String) -> String {
+    var scenario = ZabScenario()
+    var lines: [String] = []
+    var isOutput = false
+    for line in script.split(separator: "\n", omittingEmptySubsequences: false) {
+      if line == "----" { isOutput = true }
+      if line.isEmpty { isOutput = false }
+      guard !isOutput else { continue }
+      if line.isEmpty, lines.last == "" { continue }
+      lines.append(String(line))
+      guard !line.isEmpty, !line.hasPrefix("#") else { continue }
+      let output = scenario.perform(line.split(separator: " ").map(String.init))
+      lines += ["----"] + output
+    }
+    while lines.last == "" { lines.removeLast() }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private mutating func perform(_ words: [String]) -> [String] {
+    let arguments = words.dropFirst().compactMap(Int.init)
+    if words[0] == "servers" {
+      cluster = ZabCluster(scripted: arguments.first ?? 3)
+      return []
+    }
+    guard cluster != nil else { return ["no servers yet"] }
+    // Servers are numbered from 1; a number that is none is left out.
+    let indices = arguments.map { $0 - 1 }.filter { cluster?.servers.indices.contains($0) == true }
+    switch words[0] {
+    case "start":
+      for index in indices where cluster?.servers[index].isUp == false { cluster?.start(index) }
+    case "crash":
+      for index in indices { cluster?.crash(index) }
+    case "run":
+      let end = (cluster?.now ?? .zero).advanced(milliseconds: Int64(arguments.first ?? 0))
+      cluster?.advance(to: end)
+    case "write":
+      if let index = indices.first { cluster?.write(at: index, words.last ?? "") }
+    case "isolate":
+      if let index = indices.first { cluster?.isolate(index) }
+    case "heal":
+      cluster?.network.healAll()
+    case "slow-disk":
+      let delay = Int64(arguments.first ?? 1)
+      cluster?.flushMs = delay...delay
+    case "status":
+      return cluster?.status ?? []
+    default:
+      return ["unknown command"]
+    }
+    return news()
+  }
+
+  private mutating func news() -> [String] {
+    guard let cluster else { return [] }
+    let lines = Array(cluster.trace.lines.dropFirst(shown))
+    shown = cluster.trace.lines.count
+    return lines + cluster.violations.map { "VIOLATED \($0)" }
+  }
+}
+
+extension ZabCluster {
+  /// An ensemble without chance: every message takes a millisecond, every flush two.
+  init(scripted count: Int) {
+    self.init(servers: count, seed: 1, recording: true, starting: false)
+    trace.limit = 100_000
+    network.delaysMs = 1...1
+    network.slowPercent = 0
+    flushMs = 2...2
+  }
+
+  mutating func isolate(_ index: Int) {
+    for other in servers.indices where other != index { network.block(index, other) }
+  }
+
+  var status: [String] {
+    servers.map { server in
+      guard let peer = server.peer else { return "\(server.id) down, \(server.disk.epochs.text)" }
+      let role = peer.state == .looking ? "looking" : "\(peer.state) \(peer.vote.leader)"
+      return "\(server.id) \(role)\(peer.isServing ? ", serves" : ""), \(peer.epochs.text), "
+        + "\(server.tree.count) applied, log ends at \(peer.history.lastLogged)"
+    }
+  }
+}
+
+extension Epochs {
+  var text: String { "accepted epoch \(accepted), current epoch \(current)" }
+}

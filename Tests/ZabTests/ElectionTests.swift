@@ -1,0 +1,124 @@
+import Testing
+import Values
+import ZooKeeperProtocol
+
+@testable import Zab
+
+@Suite struct ElectionTests {
+  static let ensemble = Ensemble(voters: (1...3).map { ServerID($0) }, observers: [ServerID(9)])
+
+  static func election(_ own: Int64) -> Election {
+    Election(own: ServerID(own), ensemble: ensemble, timing: EnsembleTiming())
+  }
+
+  static func notification(
+    _ state: PeerState, leader: Int64, counter: Int64 = 0, round: Int64 = 1, epoch: Int64 = 1
+  ) -> Notification {
+    Notification(
+      state: state,
+      vote: Vote(
+        leader: ServerID(leader), zxid: Zxid(epoch: 1, counter: counter), electionEpoch: round,
+        peerEpoch: epoch))
+  }
+
+  @Test func theLongerLogWinsOverTheHigherServer() {
+    var election = Self.election(3)
+    var effects: [Election.Effect] = []
+    election.begin(
+      zxid: Zxid(epoch: 1, counter: 4), peerEpoch: 1, at: .zero, into: &effects)
+    #expect(effects.count == 2)
+    effects = []
+    election.received(
+      Self.notification(.looking, leader: 1, counter: 5), from: ServerID(1), at: .zero,
+      into: &effects)
+    #expect(election.vote.leader == ServerID(1))
+    // A quorum agrees; the third server may still say something better.
+    #expect(election.state == .looking)
+    #expect(election.nextDeadline == Instant(milliseconds: 200))
+    election.timer(at: Instant(milliseconds: 200), into: &effects)
+    #expect(effects.last == .elected(leader: ServerID(1)))
+    #expect(election.state == .following)
+  }
+
+  @Test func aLatecomerJoinsARunningEnsembleOnlyWithItsLeader() {
+    var election = Self.election(1)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    effects = []
+    election.received(
+      Self.notification(.following, leader: 3, round: 7), from: ServerID(2), at: .zero,
+      into: &effects)
+    #expect(election.state == .looking)
+    election.received(
+      Self.notification(.leading, leader: 3, counter: 2, round: 6), from: ServerID(3), at: .zero,
+      into: &effects)
+    #expect(effects == [.elected(leader: ServerID(3))])
+    #expect(election.logicalClock == 6)
+  }
+
+  @Test func aFollowerOfADeadLeaderIsNotBelieved() {
+    var election = Self.election(1)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    for sender in [2, 3] as [Int64] {
+      election.received(
+        Self.notification(.following, leader: 3, round: 7), from: ServerID(sender), at: .zero,
+        into: &effects)
+    }
+    #expect(election.state == .looking)
+  }
+
+  @Test func aLaterRoundStartsOver() {
+    var election = Self.election(2)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    effects = []
+    election.received(
+      Self.notification(.looking, leader: 1, round: 5, epoch: -1), from: ServerID(1), at: .zero,
+      into: &effects)
+    #expect(election.logicalClock == 5)
+    #expect(election.vote.leader == ServerID(2))
+    #expect(effects.count == 2)
+  }
+
+  @Test func silenceIsMetWithPatience() {
+    var election = Self.election(2)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    var pauses: [Int64] = []
+    for _ in 0..<10 {
+      let due = election.nextDeadline
+      election.timer(at: due, into: &effects)
+      pauses.append(election.nextDeadline.milliseconds(since: due))
+    }
+    #expect(pauses.prefix(3) == [400, 800, 1600])
+    #expect(pauses.last == 60_000)
+  }
+
+  @Test func observersAskAndNeverCount() {
+    var election = Self.election(1)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    effects = []
+    election.received(
+      Self.notification(.looking, leader: 9, counter: 99, epoch: 9), from: ServerID(9), at: .zero,
+      into: &effects)
+    #expect(election.vote.leader == ServerID(1))
+    #expect(effects.count == 1)
+    var observer = Self.election(9)
+    observer.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    effects = []
+    for sender in [2, 3] as [Int64] {
+      observer.received(
+        Self.notification(sender == 3 ? .leading : .following, leader: 3), from: ServerID(sender),
+        at: .zero, into: &effects)
+    }
+    #expect(observer.state == .observing)
+  }
+
+  @Test func messagesOfOldServersAreUnderstood() throws {
+    let notification = Self.notification(.looking, leader: 2, counter: 3)
+    let message = notification.message(config: Array("version=0".utf8))
+    #expect(Notification(message) == notification)
+  }
+}

@@ -1,1 +1,0 @@
-// Zab tests: to be written.
