@@ -44,7 +44,8 @@ let modules: [Module] = [
   Module(name: "Replication", layer: 3, uses: ["Values", "Containers", "Decision", "KafkaProtocol"]),
   Module(
     name: "Groups", layer: 3,
-    uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"]),
+    uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"],
+    tests: ["Records"]),
   // 4 input and output
   Module(
     name: "LogStorage", layer: 4,

@@ -99,8 +99,8 @@ struct DeadlineQueue: Sendable {
     var index = 0
     while true {
       var first = index
-      for child in [2 * index + 1, 2 * index + 2] where child < heap.count && isBefore(child, first) {
-        first = child
+      for child in [2 * index + 1, 2 * index + 2] where child < heap.count {
+        if isBefore(child, first) { first = child }
       }
       if first == index { return }
       heap.swapAt(index, first)
