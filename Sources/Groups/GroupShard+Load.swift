@@ -3,8 +3,8 @@ import KafkaProtocol
 import KafkaRecords
 import Values
 
-/// Reads a partition of `__consumer_offsets` from its start, and knows at the end what a coordinator
-/// that wrote it knew.
+/// Reads a partition of `__consumer_offsets` from its start, and knows at the end what the
+/// coordinator that wrote it knew.
 ///
 /// Records come in the order of the log; later ones replace earlier ones, as compaction does.
 /// Offsets in a transaction wait for the transaction's marker.

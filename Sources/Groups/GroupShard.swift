@@ -3,14 +3,14 @@ import KafkaProtocol
 import Values
 
 /// Coordinates the groups that live in one partition of `__consumer_offsets`: the classic group
-/// protocol, with static members (KIP-345), two-step joining (KIP-394), batched leaving and committed
-/// offsets.
+/// protocol, with static members (KIP-345), two-step joining (KIP-394), batched leaving and
+/// committed offsets.
 ///
-/// A protocol machine: it is told events, and wants effects done. What has to survive a failover (the
-/// assignment of a generation, committed offsets, deletions) is appended first, and answered when the
-/// append is committed; whoever loads the same records knows the same groups, offsets and
-/// generations. Who is joining, and until when, is not stored: after a failover members are told to
-/// join again.
+/// A protocol machine: it is told events, and wants effects done. What has to survive a failover
+/// (the assignment of a generation, committed offsets, deletions) is appended first, and answered
+/// when the append is committed; whoever loads the same records knows the same groups, offsets and
+/// generations. Who is joining, and until when, is not stored: after a failover members are told
+/// to join again.
 ///
 /// Time-outs need no effect of their own: after every step the caller looks at `nextDeadline`, and
 /// sends a `tick` when it has come.

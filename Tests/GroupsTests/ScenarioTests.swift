@@ -14,7 +14,7 @@ import Testing
     let lines = actual.split(separator: "\n", omittingEmptySubsequences: false)
     let first = zip(expected, lines).first { $0 != $1 }
     Issue.record(
-      "expected '\(first?.0 ?? "the end")', not '\(first?.1 ?? "the end")'; the whole is\n\(actual)",
+      "expected '\(first?.0 ?? "")', not '\(first?.1 ?? "")'; the whole is\n\(actual)",
       sourceLocation: location)
   }
 
