@@ -57,6 +57,7 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
   private var thread: Thread?
   private let threadID = Atomic<UInt>(0)
   private var isRunning = true
+  private let idle = Atomic<Int64>(0)
 
   struct Mailbox {
     var messages: [@Sendable () -> Void] = []
@@ -104,14 +105,18 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
 
   /// Runs `body` on the loop's thread, in a later turn or at the end of this one; bodies of one
   /// sender keep their order. Dropped when the loop has stopped.
-  public func execute(_ body: @escaping @Sendable () -> Void) {
-    let mustWake = mailbox.withLock { mailbox in
-      if mailbox.isClosed { return false }
+  public func execute(_ body: @escaping @Sendable () -> Void) { _ = enqueue(body) }
+
+  /// False when the loop has stopped.
+  private func enqueue(_ body: @escaping @Sendable () -> Void) -> Bool {
+    let (accepted, mustWake) = mailbox.withLock { mailbox in
+      if mailbox.isClosed { return (false, false) }
       mailbox.messages.append(body)
       defer { mailbox.isSleeping = false }
-      return mailbox.isSleeping
+      return (true, mailbox.isSleeping)
     }
     if mustWake { wake() }
+    return accepted
   }
 
   /// Runs `body` on the loop and waits for its result. For start-up, shutdown and tests: blocks.
@@ -119,14 +124,17 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
   public func perform<T: Sendable>(_ body: @escaping @Sendable () -> T) -> T {
     precondition(!isCurrent, "perform would wait for itself")
     let result = Box<T>()
-    execute { result.fill(body()) }
-    return result.wait()
+    if enqueue({ result.fill(body()) }) { return result.wait() }
+    // Nothing runs there any more: what was confined to the loop is safe here.
+    threadID.store(UInt(pthread_self()), ordering: .relaxed)
+    return body()
   }
 
   /// Runs `body` on the loop; for asynchronous callers.
   public func run<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
     await withCheckedContinuation { continuation in
-      execute { continuation.resume(returning: body()) }
+      let message: @Sendable () -> Void = { continuation.resume(returning: body()) }
+      if !enqueue(message) { message() }
     }
   }
 
@@ -138,6 +146,9 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
 
   /// Messages waiting: what other threads have sent and the loop has not come to.
   public var mailboxDepth: Int { mailbox.withLock { $0.messages.count } }
+
+  /// Time spent waiting rather than working, in nanoseconds since the start; from any thread.
+  public var idleNanoseconds: Int64 { idle.load(ordering: .relaxed) }
 
   // MARK: Ends of turns
 
@@ -160,9 +171,12 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
     let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: capacity)
     defer { events.deallocate() }
     while isRunning {
-      let count = epoll_wait(epoll.number, events, Int32(capacity), timeout())
+      let wait = timeout()
+      let before = Clock.now()
+      let count = epoll_wait(epoll.number, events, Int32(capacity), wait)
       mailbox.withLock { $0.isSleeping = false }
       now = Clock.now()
+      idle.add(now.nanoseconds &- before.nanoseconds, ordering: .relaxed)
       wallNow = Clock.wallNow()
       turns &+= 1
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
@@ -170,12 +184,17 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
       runMessages()
       endTurn()
     }
-    mailbox.withLock { mailbox in
-      mailbox.isClosed = true
-      mailbox.messages = []
-    }
+    // Whoever waits for an answer gets it.
+    while !closeMailbox() { runMessages() }
     watched = []
     attachments = [:]
+  }
+
+  private func closeMailbox() -> Bool {
+    mailbox.withLock { mailbox in
+      mailbox.isClosed = mailbox.messages.isEmpty
+      return mailbox.isClosed
+    }
   }
 
   /// Milliseconds that the loop may sleep; tells senders that it does.

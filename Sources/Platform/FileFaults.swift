@@ -59,8 +59,8 @@ public enum FileFaults {
 
   /// Throws when a fault is due for this call.
   @inline(__always)
-  static func check(_ call: Call, _ path: String) throws(SystemError) {
-    if armed.load(ordering: .relaxed) != 0 { try checkRules(call, path) }
+  static func check(_ call: Call, _ path: @autoclosure () -> String) throws(SystemError) {
+    if armed.load(ordering: .relaxed) != 0 { try checkRules(call, path()) }
   }
 
   @inline(never)

@@ -35,6 +35,16 @@ extension Connection: TimerTarget {
 
   private static var connectTag: Int { 1 }
   private static var idleTag: Int { 2 }
+  private static var lingerTag: Int { 3 }
+
+  /// Waits for the peer to take what is owed, but not for ever.
+  func linger(_ reason: CloseReason) {
+    closeReason = reason
+    scheduleFlush()
+    guard state == .closing else { return }
+    loop.cancel(timer)
+    timer = loop.schedule(afterMs: 30_000, self, tag: Connection.lingerTag)
+  }
 
   private static func refused(
     _ address: SocketAddress, on loop: EventLoop, _ handler: InputHandler,
@@ -69,7 +79,10 @@ extension Connection: TimerTarget {
     channel.prepare(limits)
     local = channel.localAddress()
     lastReceived = loop.now
-    if limits.idleTimeoutMs > 0 {
+    lastMoved = loop.now
+    if let closeReason {
+      linger(closeReason)
+    } else if limits.idleTimeoutMs > 0 {
       timer = loop.schedule(afterMs: limits.idleTimeoutMs, self, tag: Connection.idleTag)
     }
     handler.opened(self)
@@ -92,12 +105,10 @@ extension Connection: TimerTarget {
 
   public func timerFired(tag: Int) {
     guard state != .closed else { return }
-    if tag == Connection.connectTag {
-      finish(.connectTimedOut)
-      return
-    }
+    if tag == Connection.connectTag { return finish(.connectTimedOut) }
+    if tag == Connection.lingerTag { return finish(closeReason ?? .idle) }
     // Setting the timer anew for every frame would cost more than looking now and then.
-    let quiet = loop.now.milliseconds(since: lastReceived)
+    let quiet = loop.now.milliseconds(since: lastMoved)
     if quiet >= limits.idleTimeoutMs {
       close(.idle)
     } else {

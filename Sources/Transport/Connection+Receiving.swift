@@ -53,6 +53,11 @@ extension Connection: ReadinessHandler {
     }
   }
 
+  var isStream: Bool {
+    if case .stream = handler { return true }
+    return false
+  }
+
   /// Bytes that the frame at the front of the input still lacks; some for a stream.
   private func missingBytes() -> Int {
     guard case .frames = handler, input.count >= 4 else { return 4096 }
@@ -66,15 +71,15 @@ extension Connection: ReadinessHandler {
     case .bytes(let count):
       receivedBytes += Int64(count)
       lastReceived = loop.now
+      lastMoved = loop.now
       return count
     case .wouldBlock: return nil
     case .end:
       sawEnd = true
       // What has been answered still leaves: a peer may close its side after the last request.
-      if unsentBytes > 0 {
+      if unsentBytes > 0 || (isStream && parkedReplies > 0) {
         state = .closing
-        closeReason = .peerClosed
-        scheduleFlush()
+        linger(.peerClosed)
       } else {
         finish(.peerClosed)
       }

@@ -19,7 +19,8 @@ extension Connection: TurnHook {
     guard state != .closed else { return }
     if state != .connecting { sendOnce() }
     guard state != .closed else { return }
-    if state == .closing, progress.remaining == 0, queue.ready.count == 0 {
+    let owesNothing = queue.parkedCount == 0 || closeReason == .peerClosed && !isStream
+    if state == .closing, unsentBytes == 0, owesNothing {
       finish(closeReason ?? .local("closed"))
       return
     }
@@ -39,8 +40,9 @@ extension Connection: TurnHook {
       switch sendNextPiece() {
       case .bytes(let count):
         sentBytes += Int64(count)
+        lastMoved = loop.now
         progress.remaining -= count
-        if progress.remaining == 0 { sending.removeAll(keepingAtMost: 1 << 17) }
+        if progress.remaining == 0 { sending.removeAll(keepingAtMost: 1 << 14) }
       case .wouldBlock: return
       case .end:
         // The file has become shorter than what was promised: the frame cannot be completed.

@@ -24,6 +24,8 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   public internal(set) var receivedFrames: Int64 = 0
   /// When bytes last came, or the connection was made.
   public internal(set) var lastReceived: Instant
+  /// When bytes last moved in either direction.
+  public internal(set) var lastMoved: Instant
 
   enum State { case connecting, open, closing, closed }
 
@@ -71,6 +73,7 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     self.state = state
     id = ConnectionNumbers.next()
     lastReceived = loop.now
+    lastMoved = loop.now
   }
 
   /// Whether output can still reach the peer.
@@ -144,13 +147,12 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     finish(reason)
   }
 
-  /// Ends the connection when all that was written has been sent; nothing more is read. A peer
-  /// that does not take it is dropped by the idle time.
+  /// Ends the connection when all that was written, and what is parked, has been sent; nothing more
+  /// is read. A peer that does not take it in half a minute is dropped.
   public func closeAfterFlush(_ reason: CloseReason) {
     guard state == .open || state == .connecting else { return }
     if state == .open { state = .closing }
-    closeReason = reason
-    scheduleFlush()
+    linger(reason)
   }
 
   func finish(_ reason: CloseReason) {
@@ -193,6 +195,8 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
 
   func pause() {
     isPaused = true
+    // The socket must stop being waited for, or a level-triggered loop would spin.
+    scheduleFlush()
   }
 
   var mayRead: Bool { state == .open && !isPaused && holds == 0 && !sawEnd }

@@ -144,7 +144,10 @@ public final class ZooKeeperClient: @unchecked Sendable {  // confined to `loop`
       case .connected:
         state = .closing
         flushWaiting()
-        send(PendingRequest(type: .closeSession, body: []) { [weak self] _, _ in self?.finishClosing() })
+        send(
+          PendingRequest(type: .closeSession, body: []) { [weak self] _, _ in
+            self?.finishClosing()
+          })
         loop.schedule(afterMs: 1_000) { [weak self] in self?.finishClosing() }
       default: finishClosing()
       }

@@ -6,7 +6,7 @@ import Testing
 @testable import Transport
 
 /// Answers every frame with itself.
-final class EchoHandler: FrameHandler {
+final class EchoHandler: FrameHandler, Sendable {
   func opened(_ connection: Connection) {}
   func received(
     frame: UnsafeMutableRawBufferPointer, on connection: Connection
@@ -49,6 +49,7 @@ final class Collector: FrameHandler, @unchecked Sendable {
 struct NotInTime: Error {}
 
 /// Waits until the body gives something, up to ten seconds.
+@discardableResult
 func eventually<T>(_ body: () -> T?) async throws -> T {
   for _ in 0..<10_000 {
     if let value = body() { return value }
