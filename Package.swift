@@ -40,7 +40,10 @@ let modules: [Module] = [
     name: "Metadata", layer: 3, uses: ["Values", "Bytes", "Containers", "Decision", "KafkaRecords"]),
   Module(
     name: "Control", layer: 3,
-    uses: ["Values", "Bytes", "Containers", "Decision", "Metadata", "KafkaProtocol", "KafkaRecords"]),
+    uses: [
+      "Values", "Bytes", "Containers", "Decision", "Metadata", "KafkaProtocol", "KafkaMessages",
+      "KafkaRecords",
+    ]),
   Module(name: "Replication", layer: 3, uses: ["Values", "Containers", "Decision", "KafkaProtocol"]),
   Module(
     name: "Groups", layer: 3,

@@ -1,1 +1,0 @@
-// Control: to be written.

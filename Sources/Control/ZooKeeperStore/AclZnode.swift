@@ -1,0 +1,139 @@
+import KafkaRecords
+import Values
+
+/// `/kafka-acl/<Type>/<name>` and `/kafka-acl-extended/prefixed/<Type>/<name>` (version 1): the
+/// access control entries of one resource pattern.
+public enum AclZnode {
+  /// Names in paths by the number of the wire, from 2 on.
+  static let resourceTypes = [
+    "Topic", "Group", "Cluster", "TransactionalId", "DelegationToken", "User",
+  ]
+  /// The same as change notifications name them.
+  private static let changeTypes = [
+    "TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER",
+  ]
+  /// By number from 2 on.
+  static let operations = [
+    "All", "Read", "Write", "Create", "Delete", "Alter", "Describe", "ClusterAction",
+    "DescribeConfigs", "AlterConfigs", "IdempotentWrite", "CreateTokens", "DescribeTokens",
+  ]
+
+  public struct Resource: Hashable, Sendable {
+    public static let literal: Int8 = 3
+    public static let prefixed: Int8 = 4
+
+    public var type: Int8
+    public var name: String
+    public var patternType: Int8
+
+    public init(type: Int8, name: String, patternType: Int8) {
+      self.type = type
+      self.name = name
+      self.patternType = patternType
+    }
+
+    public init?(path: String) {
+      for (root, pattern) in [
+        ("/kafka-acl/", Self.literal), ("/kafka-acl-extended/prefixed/", Self.prefixed),
+      ] where path.hasPrefix(root) {
+        let rest = path.dropFirst(root.utf8.count)
+        guard let slash = rest.firstIndex(of: "/"),
+          let index = AclZnode.resourceTypes.firstIndex(of: String(rest[..<slash]))
+        else { return nil }
+        self.init(
+          type: Int8(index + 2), name: String(rest[rest.index(after: slash)...]),
+          patternType: pattern)
+        return
+      }
+      return nil
+    }
+
+    private func name(in names: [String]) -> String {
+      let index = Int(type) - 2
+      return names.indices.contains(index) ? names[index] : "Unknown"
+    }
+
+    public var path: String {
+      let root = patternType == Self.literal ? "/kafka-acl" : "/kafka-acl-extended/prefixed"
+      return "\(root)/\(name(in: AclZnode.resourceTypes))/\(name)"
+    }
+
+    /// The prefix of the sequential node that announces a change.
+    public var changePath: String {
+      patternType == Self.literal
+        ? "/kafka-acl-changes/acl_changes_" : "/kafka-acl-extended-changes/acl_changes_"
+    }
+
+    fileprivate var changeType: String { name(in: AclZnode.changeTypes) }
+
+    fileprivate init?(changeType: String, name: String, patternType: Int8) {
+      guard let index = AclZnode.changeTypes.firstIndex(of: changeType) else { return nil }
+      self.init(type: Int8(index + 2), name: name, patternType: patternType)
+    }
+  }
+
+  /// Entries without an id, in the order of the znode.
+  public static func decode(_ data: [UInt8], of resource: Resource) -> [AccessControlEntryRecord]? {
+    guard let entries = (try? JSON(parsing: data))?["acls"]?.array else { return nil }
+    var records: [AccessControlEntryRecord] = []
+    for json in entries {
+      guard let principal = json["principal"]?.string, let host = json["host"]?.string,
+        let operation = json["operation"]?.string.flatMap({ operations.firstIndex(of: $0) }),
+        let permission = json["permissionType"]?.string,
+        permission == "Allow" || permission == "Deny"
+      else { return nil }
+      records.append(.init {
+        $0.resourceType = resource.type
+        $0.resourceName = resource.name
+        $0.patternType = resource.patternType
+        $0.principal = principal
+        $0.host = host
+        $0.operation = Int8(operation + 2)
+        $0.permissionType = permission == "Deny" ? 2 : 3
+      })
+    }
+    return records
+  }
+
+  public static func encode(_ entries: [AccessControlEntryRecord]) -> [UInt8] {
+    JSON.object([
+      .init("acls", .array(entries.map { entry in
+        let operation = Int(entry.operation) - 2
+        return .object([
+          .init("principal", .string(entry.principal)),
+          .init("permissionType", .string(entry.permissionType == 2 ? "Deny" : "Allow")),
+          .init("host", .string(entry.host)),
+          .init(
+            "operation",
+            .string(operations.indices.contains(operation) ? operations[operation] : "Unknown")),
+        ])
+      })),
+      .init("version", .integer(1)),
+    ]).bytes
+  }
+
+  /// The content of a change notification: text for literal patterns, JSON for others.
+  public static func encodeChange(_ resource: Resource) -> [UInt8] {
+    if resource.patternType == Resource.literal {
+      return Array("\(resource.changeType):\(resource.name)".utf8)
+    }
+    return JSON.object([
+      .init("version", .integer(1)), .init("resourceType", .string(resource.changeType)),
+      .init("name", .string(resource.name)), .init("patternType", .string("PREFIXED")),
+    ]).bytes
+  }
+
+  public static func decodeChange(_ data: [UInt8]) -> Resource? {
+    if let json = try? JSON(parsing: data) {
+      guard let type = json["resourceType"]?.string, let name = json["name"]?.string,
+        json["patternType"]?.string == "PREFIXED"
+      else { return nil }
+      return Resource(changeType: type, name: name, patternType: Resource.prefixed)
+    }
+    guard let text = String(validating: data, as: UTF8.self), let colon = text.firstIndex(of: ":")
+    else { return nil }
+    return Resource(
+      changeType: String(text[..<colon]), name: String(text[text.index(after: colon)...]),
+      patternType: Resource.literal)
+  }
+}

@@ -1,0 +1,89 @@
+import Values
+
+/// Topics on their way out of a ZooKeeper-mode cluster. Every replica is told to delete its data and
+/// must confirm; only then do the topic's znodes go. What a dead broker holds is waited for: else it
+/// would come back with a topic that nobody knows.
+///
+/// | state of a replica | meaning                                  | left by                           |
+/// |--------------------|------------------------------------------|-----------------------------------|
+/// | waiting            | not told yet, or to be told again        | StopReplica being sent            |
+/// | asked              | StopReplica is on its way                | the answer, or the broker's death |
+/// | blocked            | its broker is down, or failed to delete  | the broker's return               |
+/// | deleted            | confirmed                                |                                   |
+public struct TopicDeletions: Sendable {
+  enum Replica: Equatable, Sendable {
+    case waiting
+    case asked
+    case blocked
+    case deleted
+  }
+
+  struct Key: Hashable, Comparable, Sendable {
+    var partition: Int32
+    var broker: BrokerID
+    static func < (a: Self, b: Self) -> Bool {
+      a.partition == b.partition ? a.broker < b.broker : a.partition < b.partition
+    }
+  }
+
+  private(set) var topics: [String: [Key: Replica]] = [:]
+
+  public init() {}
+
+  public var names: [String] { topics.keys.sorted() }
+
+  public func contains(_ name: String) -> Bool { topics[name] != nil }
+
+  /// Begins with all replicas waiting; does nothing if it has begun.
+  mutating func begin(_ name: String, replicas: [(Int32, BrokerID)]) {
+    guard topics[name] == nil else { return }
+    topics[name] = Dictionary(
+      replicas.map { (Key(partition: $0.0, broker: $0.1), .waiting) },
+      uniquingKeysWith: { first, _ in first })
+  }
+
+  mutating func end(_ name: String) { topics[name] = nil }
+
+  /// The replicas of a topic that are to be told now; those on brokers that are not alive are
+  /// blocked.
+  mutating func ask(_ name: String, isAlive: (BrokerID) -> Bool) -> [(TopicPartition, BrokerID)] {
+    guard let replicas = topics[name] else { return [] }
+    var asked: [(TopicPartition, BrokerID)] = []
+    for key in replicas.keys.sorted() where replicas[key] == .waiting {
+      if isAlive(key.broker) {
+        topics[name]?[key] = .asked
+        asked.append((TopicPartition(name, key.partition), key.broker))
+      } else {
+        topics[name]?[key] = .blocked
+      }
+    }
+    return asked
+  }
+
+  mutating func answered(_ at: TopicPartition, _ broker: BrokerID, isDeleted: Bool) {
+    let key = Key(partition: at.partition, broker: broker)
+    guard topics[at.topic]?[key] == .asked else { return }
+    topics[at.topic]?[key] = isDeleted ? .deleted : .blocked
+  }
+
+  mutating func brokersLost(_ brokers: [BrokerID]) {
+    change(of: brokers) { $0 == .asked || $0 == .waiting ? .blocked : $0 }
+  }
+
+  mutating func brokersArrived(_ brokers: [BrokerID]) {
+    change(of: brokers) { $0 == .blocked ? .waiting : $0 }
+  }
+
+  private mutating func change(of brokers: [BrokerID], _ next: (Replica) -> Replica) {
+    guard !brokers.isEmpty else { return }
+    for name in names {
+      for (key, state) in topics[name] ?? [:] where brokers.contains(key.broker) {
+        topics[name]?[key] = next(state)
+      }
+    }
+  }
+
+  func isComplete(_ name: String) -> Bool {
+    topics[name]?.values.allSatisfy { $0 == .deleted } ?? false
+  }
+}
