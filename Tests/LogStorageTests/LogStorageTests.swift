@@ -1,1 +1,0 @@
-// LogStorage tests: to be written.
