@@ -1,1 +1,178 @@
-// CoordinatorNode: to be written.
+// One coordination server, from its configuration to its end.
+
+import Bytes
+import HTTP
+import Platform
+import Settings
+import Transport
+import ZooKeeperProtocol
+import Znodes
+
+/// Builds and runs a server: the wiring of the process.
+///
+///     zoo.cfg -> DataDirectory -> Recovery -> Coordinator <- Replicator (alone, or the ensemble)
+///                                   TxnStore <-'    `-> client listener, metrics listener
+public final class CoordinatorNode: Sendable {
+  public let config: CoordinatorConfig
+  public let coordinator: Coordinator
+  /// Where clients are taken; the true port when 0 was configured.
+  public let clientAddress: SocketAddress
+  private let group: EventLoopGroup
+  private let listener: Server
+  private let metrics: HTTPServer?
+  private let ensemble: EnsembleDriver?
+
+  /// Why a server cannot start.
+  public enum StartError: Error, CustomStringConvertible {
+    case storage(StorageError)
+    case system(SystemError)
+    case resolution(Hosts.ResolutionError)
+
+    public var description: String {
+      switch self {
+      case .storage(let error): "\(error)"
+      case .system(let error): "\(error)"
+      case .resolution(let error): "\(error)"
+      }
+    }
+  }
+
+  /// Recovers the data, and begins to serve or to look for a leader.
+  ///
+  /// - Parameter onFailure: Called on the loop when the disk fails: the process must end, for what
+  ///   it would go on to promise might not last.
+  public init(
+    _ config: CoordinatorConfig, onFailure: @escaping @Sendable (StorageError) -> Void
+  ) throws(StartError) {
+    self.config = config
+    do {
+      ProcessInformation.raiseDescriptorLimit()
+      let directory = DataDirectory(dataDir: config.dataDir, dataLogDir: config.dataLogDir)
+      let recovered = try Self.recover(directory, config)
+      group = try EventLoopGroup(count: 1, name: "coordinator")
+      let loop = group.loops[0]
+      let store = try TxnStore(
+        directory, on: loop, preallocation: config.preallocation, syncs: config.forceSync)
+      let coordinator = Coordinator(config, recovered: recovered, store: store, on: loop)
+      self.coordinator = coordinator
+      var ensemble: EnsembleDriver?
+      if config.isEnsemble {
+        ensemble = try EnsembleDriver(coordinator, recovered: recovered)
+      }
+      self.ensemble = ensemble
+      loop.perform { [ensemble] in
+        store.onFailure = onFailure
+        coordinator.begin(ensemble)
+      }
+      listener = try Self.listen(config, group, coordinator)
+      clientAddress = listener.address
+      metrics = try Self.exposeMetrics(config, group, coordinator)
+    } catch let error as StorageError {
+      throw .storage(error)
+    } catch let error as Hosts.ResolutionError {
+      throw .resolution(error)
+    } catch let error as SystemError {
+      throw .system(error)
+    } catch {
+      throw .system(SystemError("start", code: 0, on: "\(error)"))
+    }
+  }
+
+  private static func recover(
+    _ directory: DataDirectory, _ config: CoordinatorConfig
+  ) throws(StorageError) -> Recovered {
+    try directory.create()
+    let recovered = try Recovery(
+      directory: directory, extendedTypes: config.extendedTypesEnabled,
+      recentLimit: config.commitLogCount
+    ).run()
+    if recovered.snapshotZxid == nil, recovered.replayed == 0 {
+      // A real server refuses a directory with logs and without any snapshot.
+      try SnapshotFile.write(recovered.database, to: directory.snapshot(0))
+    }
+    CoordinatorLog.storage.info(
+      "data loaded",
+      [
+        "zxid": "0x\(zxidText(recovered.database.lastZxid))",
+        "znodes": recovered.database.tree.count, "replayed": recovered.replayed,
+      ])
+    return recovered
+  }
+
+  private static func listen(
+    _ config: CoordinatorConfig, _ group: EventLoopGroup, _ coordinator: Coordinator
+  ) throws -> Server {
+    var options = ServerOptions()
+    options.name = "client"
+    options.limits.maxFrameBytes = config.maxFrameBytes
+    options.maxConnectionsPerIP =
+      config.maxClientConnections == 0 ? .max : config.maxClientConnections
+    options.maxConnections = config.maxConnections == 0 ? .max : config.maxConnections
+    let addresses = try Hosts.resolve(config.clientHost, port: config.clientPort)
+    return try Server(at: addresses[0], on: group, options: options) { _ in
+      .stream(GreetingHandler(coordinator))
+    }
+  }
+
+  /// Prometheus, where it was asked for: the names of `mntr` without their prefix.
+  private static func exposeMetrics(
+    _ config: CoordinatorConfig, _ group: EventLoopGroup, _ coordinator: Coordinator
+  ) throws -> HTTPServer? {
+    guard let port = config.metricsPort else { return nil }
+    let address = try Hosts.resolve(config.metricsHost, port: port)[0]
+    // Same loop: the handler may look at everything.
+    return try HTTPServer(at: address, on: group) { request in
+      guard request.path == "/metrics" else {
+        return .text("not found\n", status: 404)
+      }
+      let lines = coordinator.metrics.compactMap { metric in
+        Double(metric.value) == nil ? nil : "\(metric.name.dropFirst(3)) \(metric.value)\n"
+      }
+      return .text(lines.joined())
+    }
+  }
+
+  /// Stops taking requests, finishes what is being written, and ends the threads. Blocks.
+  public func stop() {
+    listener.stop()
+    metrics?.stop()
+    let loop = coordinator.loop
+    loop.perform { [self] in
+      ensemble?.stop()
+      coordinator.stopServing()
+    }
+    coordinator.store.stop()
+    group.stop()
+  }
+}
+
+extension Coordinator {
+  /// On the loop, once: takes up its role.
+  func begin(_ ensemble: EnsembleDriver?) {
+    if let ensemble {
+      replicator = ensemble
+      ensemble.start()
+    } else {
+      replicator = StandaloneReplicator(self, store)
+      startServing(preparingFrom: database.lastZxid)
+    }
+    loop.repeating(everyMs: Int64(max(1, config.tickTimeMs / 2))) { [weak self] in
+      self?.expireSessions()
+      return self != nil
+    }
+    loop.repeating(everyMs: config.containerCheckIntervalMs) { [weak self] in
+      self?.collectContainers()
+      return self != nil
+    }
+    schedulePurge()
+  }
+
+  private func schedulePurge() {
+    guard config.purgeIntervalHours > 0 else { return }
+    let (directory, retained) = (store.directory, config.purgeRetainCount)
+    loop.repeating(everyMs: Int64(config.purgeIntervalHours) * 3_600_000) { [weak self] in
+      self?.store.inBackground { LogPurge(directory: directory).run(retaining: retained) }
+      return self != nil
+    }
+  }
+}

@@ -1,1 +1,4 @@
-// jackdaw-coordinator: entry point, to be written.
+import Foundation
+import CoordinatorNode
+
+exit(CoordinatorCommand.run(Array(CommandLine.arguments.dropFirst())))

@@ -1,0 +1,378 @@
+// One client's connection: its session, its identities, and its requests in their order.
+
+import Bytes
+import Containers
+import Cryptography
+import Transport
+import Values
+import ZooKeeperProtocol
+import Znodes
+
+/// A connection in the protocol's own words, behind the four-letter words and the frames.
+///
+/// Replies leave in the order of requests. A write is handed to the replicator when it comes, so
+/// that a client's writes travel together; what must wait for it (a reading request, a ping, a
+/// second write's reply) waits in `queue` until it is committed here.
+final class ClientConnection {
+  enum Phase {
+    /// Waits for the ConnectRequest.
+    case greeting
+    /// Waits for the session: made by a transaction, or confirmed by the leader.
+    case opening
+    case open
+    case closed
+  }
+
+  /// A request that waits for its turn.
+  private enum Waiting {
+    case write(xid: Int32, type: OpCode, since: Instant)
+    case sync(xid: Int32, body: [UInt8], since: Instant)
+    case read(xid: Int32, type: OpCode, body: [UInt8], since: Instant)
+  }
+
+  unowned let coordinator: Coordinator
+  let connection: Connection
+  let watcher: WatcherID
+  private(set) var phase = Phase.greeting
+  private(set) var session: Int64 = 0
+  private(set) var timeoutMs: Int32 = 0
+  private(set) var identities: [AuthID]
+  /// Whether the client sent the `readOnly` byte, and wants to be sent one.
+  private var knowsReadOnly = true
+  private var queue = RingQueue<Waiting>()
+  private var isHeld = false
+  var statistics: ConnectionStatistics
+
+  init(_ coordinator: Coordinator, _ connection: Connection, watcher: WatcherID) {
+    self.coordinator = coordinator
+    self.connection = connection
+    self.watcher = watcher
+    identities = [AuthID(scheme: "ip", id: connection.peer.ip.description)]
+    statistics = ConnectionStatistics(at: coordinator.loop.now)
+  }
+
+  var queuedCount: Int { queue.count }
+
+  // MARK: Session
+
+  /// The first frame.
+  func greet(_ reader: inout ByteReader) throws(CloseReason) {
+    let request: ConnectRequest
+    do { request = try ConnectRequest(from: &reader) } catch {
+      throw .malformed("connect request: \(error)")
+    }
+    guard request.lastZxidSeen <= coordinator.database.lastZxid else {
+      CoordinatorLog.sessions.info(
+        "client has seen more than this server; it must try another",
+        [
+          "peer": connection.peer, "seen": "0x\(zxidText(request.lastZxidSeen))",
+          "here": "0x\(zxidText(coordinator.database.lastZxid))",
+        ])
+      throw .local("client is ahead")
+    }
+    let config = coordinator.config
+    timeoutMs = min(max(request.timeOut, config.minSessionTimeoutMs), config.maxSessionTimeoutMs)
+    knowsReadOnly = request.readOnly != nil
+    phase = .opening
+    // Nothing is read until the session stands.
+    connection.hold()
+    if request.sessionID == 0 {
+      session = coordinator.newSessionID()
+      coordinator.adopt(self)
+      var body = ByteWriter()
+      body.writeInt32(timeoutMs)
+      submit(.createSession, xid: 0, body: body.array())
+    } else {
+      reopen(request.sessionID, password: request.password ?? [])
+    }
+  }
+
+  private func reopen(_ id: Int64, password: [UInt8]) {
+    // The client has given up its former connection, whether or not we noticed.
+    coordinator.sessions[id]?.connection.close(.local("client has reconnected"))
+    session = id
+    guard password == SessionSecrets.password(of: id) else { return finishOpening(isValid: false) }
+    coordinator.adopt(self)
+    if coordinator.leadership != nil {
+      finishOpening(
+        isValid: coordinator.revalidate(id, timeoutMs: timeoutMs, for: Coordinator.localOwner))
+    } else {
+      coordinator.replicator?.revalidate(session: id, timeoutMs: timeoutMs)
+    }
+  }
+
+  func revalidated(isValid: Bool) {
+    if phase == .opening { finishOpening(isValid: isValid) }
+  }
+
+  private func finishOpening(isValid: Bool) {
+    var response = ConnectResponse()
+    response.password = [UInt8](repeating: 0, count: SessionSecrets.passwordLength)
+    response.readOnly = knowsReadOnly ? false : nil
+    if isValid {
+      response.timeOut = timeoutMs
+      response.sessionID = session
+      response.password = SessionSecrets.password(of: session)
+    }
+    let frame = connection.output.beginFrame()
+    response.write(to: &connection.output)
+    connection.output.endFrame(frame)
+    statistics.sent += 1
+    coordinator.statistics.packetsSent += 1
+    guard isValid else {
+      CoordinatorLog.sessions.info(
+        "session is not valid, probably expired",
+        ["session": "0x\(zxidText(session))", "peer": connection.peer])
+      phase = .closed
+      connection.closeAfterFlush(.local("invalid session"))
+      return
+    }
+    phase = .open
+    connection.release()
+    coordinator.touch(session, timeoutMs: timeoutMs)
+  }
+
+  /// The session is over, by the client's wish or by its silence.
+  func sessionClosed() {
+    guard phase != .closed else { return }
+    phase = .closed
+    connection.closeAfterFlush(.local("session closed"))
+  }
+
+  func disconnected() {
+    phase = .closed
+    for waiting in queue {
+      if case .write = waiting { coordinator.outstanding -= 1 }
+    }
+    queue.removeAll()
+  }
+
+  // MARK: Requests
+
+  /// A frame after the handshake.
+  func received(_ reader: inout ByteReader) throws(CloseReason) {
+    let header: RequestHeader
+    do { header = try RequestHeader(from: &reader) } catch {
+      throw .malformed("request header: \(error)")
+    }
+    statistics.received += 1
+    coordinator.statistics.packetsReceived += 1
+    coordinator.touch(session, timeoutMs: timeoutMs)
+    switch header.type {
+    case .auth: try authenticate(header, &reader)
+    case .sasl: refuse(header, .authFailed)
+    case .createSession: throw .malformed("createSession is not for clients")
+    case .sync:
+      let body = Self.rest(&reader)
+      queue.append(.sync(xid: header.xid, body: body, since: coordinator.loop.now))
+      coordinator.replicator?.sync(session: session, cxid: header.xid)
+    case _ where header.type.isWrite && header.type != .deleteContainer:
+      submit(header.type, xid: header.xid, body: Self.rest(&reader))
+    default:
+      if queue.isEmpty {
+        answer(header.xid, header.type, &reader, since: coordinator.loop.now)
+      } else {
+        let body = Self.rest(&reader)
+        queue.append(
+          .read(xid: header.xid, type: header.type, body: body, since: coordinator.loop.now))
+      }
+    }
+    holdIfFull()
+  }
+
+  private static func rest(_ reader: inout ByteReader) -> [UInt8] {
+    (try? reader.readBytes(reader.remaining)) ?? []
+  }
+
+  private func submit(_ type: OpCode, xid: Int32, body: [UInt8]) {
+    queue.append(.write(xid: xid, type: type, since: coordinator.loop.now))
+    coordinator.outstanding += 1
+    coordinator.replicator?.submit(
+      WriteRequest(
+        session: session, cxid: xid, type: type, body: body, identities: identities,
+        owner: Coordinator.localOwner))
+  }
+
+  /// Back-pressure: with so much waiting, no more is read until this connection has its answers.
+  private func holdIfFull() {
+    let limit = coordinator.config.globalOutstandingLimit
+    guard !isHeld, !queue.isEmpty, queue.count >= limit || coordinator.outstanding >= limit
+    else { return }
+    isHeld = true
+    connection.hold()
+  }
+
+  // MARK: Answers
+
+  /// A transaction of this session is committed. If it is the one at the head of the queue, its
+  /// request is answered, and then everything that waited for it.
+  func committed(_ txn: Txn, _ result: TxnResult) {
+    guard case .write(let xid, let type, let since) = queue.first, xid == txn.header.cxid,
+      txn.header.type == type || txn.header.type == .error
+    else { return }
+    _ = queue.popFirst()
+    coordinator.outstanding -= 1
+    if type == .createSession {
+      finishOpening(isValid: result.error == .ok)
+    } else if result.error == .sessionMoved {
+      // The client is somewhere else by now: this connection is a leftover.
+      connection.close(.local("session moved"))
+      return
+    } else {
+      let isFailedMulti = type == .multi && txn.header.type == .multi
+      reply(xid, isFailedMulti ? .ok : result.error, since: since, type) { writer in
+        result.writeReply(to: type, writer: &writer)
+      }
+    }
+    drain()
+  }
+
+  func synced(cxid: Int32) {
+    guard case .sync(let xid, let body, let since) = queue.first, xid == cxid else { return }
+    _ = queue.popFirst()
+    var reader = ByteReader(body.span.bytes)
+    answer(xid, .sync, &reader, since: since)
+    drain()
+  }
+
+  /// Answers what stands at the head of the queue and waits for nothing any more.
+  private func drain() {
+    while case .read(let xid, let type, let body, let since) = queue.first, phase == .open {
+      _ = queue.popFirst()
+      var reader = ByteReader(body.span.bytes)
+      answer(xid, type, &reader, since: since)
+    }
+    if isHeld, queue.count * 2 <= coordinator.config.globalOutstandingLimit,
+      queue.isEmpty || coordinator.outstanding < coordinator.config.globalOutstandingLimit
+    {
+      isHeld = false
+      connection.release()
+    }
+  }
+
+  /// A request that reads, answered from the tree.
+  private func answer(
+    _ xid: Int32, _ type: OpCode, _ body: inout ByteReader, since: Instant
+  ) {
+    if coordinator.leadership != nil, !mayRead(xid, type, since: since) { return }
+    if type == .ping { return reply(SpecialXid.ping, .ok, since: since, type) { _ in } }
+    let requester = Requester(session: session, identities: identities, watcher: watcher)
+    let mark = connection.output.count
+    let frame = connection.output.beginFrame()
+    ReplyHeader(xid: xid, zxid: coordinator.database.lastZxid).write(to: &connection.output)
+    do throws(ZooKeeperError) {
+      try coordinator.database.read(
+        type, &body, by: requester, watches: &coordinator.watches,
+        notifications: &coordinator.notifications, to: &connection.output)
+    } catch {
+      connection.output.truncate(to: mark)
+      return reply(xid, error, since: since, type) { _ in }
+    }
+    guard coordinator.notifications.isEmpty else {
+      // setWatches has no body of its own: what it found goes out before its answer.
+      connection.output.truncate(to: mark)
+      coordinator.deliverNotifications()
+      return reply(xid, .ok, since: since, type) { _ in }
+    }
+    connection.output.endFrame(frame)
+    count(type, xid, bytes: connection.output.count - mark, since: since)
+  }
+
+  /// Whether the session is still ours, where that can be told at once.
+  private func mayRead(_ xid: Int32, _ type: OpCode, since: Instant) -> Bool {
+    do {
+      try coordinator.leadership?.tracker.check(session, owner: Coordinator.localOwner)
+      return true
+    } catch .sessionMoved {
+      connection.close(.local("session moved"))
+    } catch {
+      reply(xid, error, since: since, type) { _ in }
+    }
+    return false
+  }
+
+  private func reply(
+    _ xid: Int32, _ error: ZooKeeperError, since: Instant, _ type: OpCode,
+    _ body: (inout ByteWriter) -> Void
+  ) {
+    let start = connection.output.count
+    let frame = connection.output.beginFrame()
+    ReplyHeader(xid: xid, zxid: coordinator.database.lastZxid, error: error)
+      .write(to: &connection.output)
+    if error == .ok { body(&connection.output) }
+    connection.output.endFrame(frame)
+    count(type, xid, bytes: connection.output.count - start, since: since)
+  }
+
+  private func count(_ type: OpCode, _ xid: Int32, bytes: Int, since: Instant) {
+    let now = coordinator.loop.now
+    statistics.answered(type, xid, zxid: coordinator.database.lastZxid, since: since, at: now)
+    coordinator.statistics.answered(bytes: bytes, since: since, at: now)
+  }
+
+  /// A watch has fired.
+  func send(_ notification: WatchNotification, zxid: Int64) {
+    guard phase == .open else { return }
+    let frame = connection.output.beginFrame()
+    ReplyHeader(xid: SpecialXid.notification, zxid: -1).write(to: &connection.output)
+    WatcherEvent(notification.event, path: notification.path).write(to: &connection.output)
+    connection.output.endFrame(frame)
+    statistics.sent += 1
+    coordinator.statistics.packetsSent += 1
+  }
+
+  // MARK: Authentication
+
+  private func authenticate(
+    _ header: RequestHeader, _ reader: inout ByteReader
+  ) throws(CloseReason) {
+    let packet: AuthPacket
+    do { packet = try AuthPacket(from: &reader) } catch {
+      throw .malformed("auth packet: \(error)")
+    }
+    let added: [AuthID]?
+    switch packet.scheme {
+    case "digest": added = digestIdentities(packet.auth ?? [])
+    case "ip": added = []
+    default: added = nil
+    }
+    guard let added else {
+      coordinator.statistics.authFailures += 1
+      CoordinatorLog.sessions.warn(
+        "authentication failed", ["scheme": packet.scheme, "peer": connection.peer])
+      refuse(header, .authFailed)
+      return
+    }
+    for identity in added where !identities.contains(identity) { identities.append(identity) }
+    writeAuthReply(header.xid, .ok)
+  }
+
+  private func refuse(_ header: RequestHeader, _ error: ZooKeeperError) {
+    writeAuthReply(header.xid, error)
+    phase = .closed
+    connection.closeAfterFlush(.local("authentication failed"))
+  }
+
+  /// Auth replies overtake what waits: they have no place in the order of requests.
+  private func writeAuthReply(_ xid: Int32, _ error: ZooKeeperError) {
+    let frame = connection.output.beginFrame()
+    ReplyHeader(xid: xid, zxid: 0, error: error).write(to: &connection.output)
+    connection.output.endFrame(frame)
+    statistics.sent += 1
+    coordinator.statistics.packetsSent += 1
+  }
+
+  /// `user:password` becomes the user with a hash of both; nil if it is not of that form. The
+  /// configured super user gets the identity that may do everything, too.
+  private func digestIdentities(_ auth: [UInt8]) -> [AuthID]? {
+    guard let colon = auth.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+    let user = String(decoding: auth[..<colon], as: UTF8.self)
+    let id = user + ":" + Base64.encode(Digest.sha1.hash(auth))
+    var added: [AuthID] = []
+    if id == coordinator.config.superDigest {
+      added.append(AuthID(scheme: Authority.superScheme, id: ""))
+    }
+    added.append(AuthID(scheme: "digest", id: id))
+    return added
+  }
+}

@@ -1,0 +1,275 @@
+// The server that clients talk to: one database, its watches, its sessions, its connections.
+
+import Bytes
+import Containers
+import Platform
+import Telemetry
+import Transport
+import Values
+import ZooKeeperProtocol
+import Znodes
+
+/// Everything that belongs to one server of the coordination service, on one event loop.
+///
+/// One loop is the design, not a shortcut: all state is touched by one thread, so a read is answered
+/// inline from the tree, and "watch notifications before replies" follows from the order in which
+/// bytes are written. What blocks (the log's flush, snapshots) is on threads of `TxnStore`.
+public final class Coordinator: @unchecked Sendable {  // confined to `loop`
+  public let loop: EventLoop
+  public let config: CoordinatorConfig
+  public let store: TxnStore
+
+  /// What is committed.
+  public internal(set) var database: Database
+  /// Takes requests to agreement; nil until the node is built.
+  public var replicator: (any Replicator)?
+  /// Clients are served: not while an ensemble looks for a leader.
+  public internal(set) var isServing = false
+  /// What only leaders and lone servers have.
+  var leadership: Leadership?
+
+  var watches = WatchTable()
+  /// Connections by their watcher ids.
+  var connections: [WatcherID: ClientConnection] = [:]
+  /// The connection of each session that is connected here.
+  var sessions: [Int64: ClientConnection] = [:]
+  /// Sessions heard of since the learner last told its leader.
+  private var touched: [Int64: Int32] = [:]
+  /// When this server came up.
+  let started: Instant
+  var nextWatcher = 1
+  var nextSession: Int64
+  var statistics = ServerStatistics()
+  var snapshotSchedule: SnapshotSchedule
+  /// Requests that wait for agreement.
+  var outstanding = 0
+  /// Where notifications gather while a transaction is applied.
+  var notifications: [WatchNotification] = []
+  var changes: [ZnodeChange] = []
+
+  public init(
+    _ config: CoordinatorConfig, recovered: Recovered, store: TxnStore, on loop: EventLoop
+  ) {
+    self.config = config
+    self.loop = loop
+    self.store = store
+    database = recovered.database
+    started = Clock.now()
+    nextSession = SessionSecrets.firstSession(
+      server: config.sessionServerID, wallTime: Clock.wallNow())
+    snapshotSchedule = SnapshotSchedule(
+      snapCount: config.snapCount, replayed: recovered.replayed, seed: SystemRandom.seed())
+  }
+
+  // MARK: Roles
+
+  /// Begins to serve clients: as a leader or alone with `lastZxid` (an epoch's zero, or where the
+  /// log ends), or behind a leader with nil.
+  public func startServing(preparingFrom lastZxid: Int64?) {
+    if let lastZxid {
+      leadership = Leadership(
+        tracker: SessionTracker(tickMs: config.tickTimeMs),
+        preparer: RequestPreparer(
+          lastZxid: lastZxid, computesDigests: config.digestEnabled,
+          extendedTypes: config.extendedTypesEnabled))
+      // Clients have a whole timeout from now to find their server.
+      for (session, timeoutMs) in database.sessions {
+        leadership?.tracker.track(session, timeoutMs: timeoutMs, at: loop.now)
+      }
+    }
+    touched = [:]
+    isServing = true
+  }
+
+  /// Ends to serve: every client has to find another server.
+  public func stopServing() {
+    isServing = false
+    leadership = nil
+    for id in connections.keys.sorted() {
+      connections[id]?.connection.close(.local("not serving"))
+    }
+    outstanding = 0
+  }
+
+  /// Puts another state in place of everything: what a leader has sent, or what is left of the log
+  /// after a cut. While not serving.
+  public func replaceDatabase(_ database: Database) {
+    self.database = database
+  }
+
+  /// What `/zookeeper/config` shows in an ensemble.
+  public func setEnsembleConfig(_ text: [UInt8], version: Int64) {
+    database.setConfig(text, version: version, time: loop.wallNow.milliseconds)
+  }
+
+  // MARK: Writes
+
+  /// Makes a transaction of a request; nil unless this server leads or is alone.
+  public func prepare(_ request: WriteRequest) -> Txn? {
+    guard leadership != nil else { return nil }
+    return leadership?.prepare(
+      request, over: database, at: loop.now, wallTime: loop.wallNow)
+  }
+
+  /// Applies a transaction that is agreed on: the next one by zxid. Tells watchers, then whoever
+  /// asked for it.
+  public func commit(_ txn: Txn) {
+    let result = apply(txn)
+    if let connection = sessions[txn.header.clientID] {
+      connection.committed(txn, result)
+    }
+    if case .closeSession = txn.body { sessionClosed(txn.header.clientID) }
+    if snapshotSchedule.isDue(), !store.isSnapshotting { takeSnapshot() }
+  }
+
+  /// Applies a transaction without anybody being told: replay while not serving.
+  @discardableResult
+  public func apply(_ txn: Txn) -> TxnResult {
+    changes.removeAll(keepingCapacity: true)
+    let result = database.replay(txn, changes: &changes)
+    leadership?.preparer.retire(through: txn.header.zxid)
+    if let digest = txn.digest, database.matches(digest) == false { digestDiffers(txn) }
+    for change in changes { watches.trigger(change, into: &notifications) }
+    deliverNotifications()
+    return result
+  }
+
+  private func digestDiffers(_ txn: Txn) {
+    statistics.digestMismatches += 1
+    guard statistics.digestMismatches == 1 else { return }
+    CoordinatorLog.server.error(
+      "the tree differs from the leader's", ["zxid": "0x\(zxidText(txn.header.zxid))"])
+  }
+
+  func deliverNotifications() {
+    guard !notifications.isEmpty else { return }
+    for notification in notifications {
+      connections[notification.watcher]?.send(notification, zxid: database.lastZxid)
+    }
+    notifications.removeAll(keepingCapacity: true)
+  }
+
+  /// Everything that was committed before the sync has been applied.
+  public func synced(session: Int64, cxid: Int32) {
+    sessions[session]?.synced(cxid: cxid)
+  }
+
+  public func takeSnapshot() {
+    snapshotSchedule.reset()
+    store.snapshot(database)
+  }
+
+  // MARK: Sessions
+
+  /// The leader's word about a session that `Replicator.revalidate` asked for.
+  public func revalidated(session: Int64, isValid: Bool) {
+    sessions[session]?.revalidated(isValid: isValid)
+  }
+
+  /// A sign of life of a session, from a client here or, on the leader, from a learner.
+  public func touch(_ session: Int64, timeoutMs: Int32) {
+    if leadership != nil {
+      _ = leadership?.tracker.touch(session, timeoutMs: timeoutMs, at: loop.now)
+    } else {
+      touched[session] = timeoutMs
+    }
+  }
+
+  /// For a learner's PING: sessions heard of since the last time, sorted.
+  public func takeTouched() -> [(session: Int64, timeoutMs: Int32)] {
+    defer { touched = [:] }
+    return touched.keys.sorted().map { ($0, touched[$0] ?? 0) }
+  }
+
+  /// On the leader: whether a session lives; from now on it belongs to `owner`, where its client
+  /// has turned up.
+  public func revalidate(_ session: Int64, timeoutMs: Int32, for owner: Int64) -> Bool {
+    guard leadership?.tracker.touch(session, timeoutMs: timeoutMs, at: loop.now) == true
+    else { return false }
+    leadership?.tracker.setOwner(session, owner)
+    return true
+  }
+
+  private func sessionClosed(_ session: Int64) {
+    leadership?.tracker.remove(session)
+    touched[session] = nil
+    sessions[session]?.sessionClosed()
+  }
+
+  /// Proposes the end of every session whose time has run out. Called every tick.
+  func expireSessions() {
+    guard isServing, let expired = leadership?.tracker.expire(at: loop.now) else { return }
+    for session in expired {
+      CoordinatorLog.sessions.info(
+        "session expired",
+        ["session": "0x\(zxidText(session))", "timeoutMs": database.sessions[session] ?? 0])
+      statistics.expiredSessions += 1
+      replicator?.submit(
+        WriteRequest(
+          session: session, cxid: 0, type: .closeSession, body: [], owner: Coordinator.localOwner))
+    }
+  }
+
+  /// Proposes the end of containers that are empty and TTL znodes that are old.
+  func collectContainers() {
+    guard isServing, leadership != nil else { return }
+    for path in database.tree.expiredContainers(now: loop.wallNow.milliseconds).prefix(1000) {
+      replicator?.submit(
+        WriteRequest(
+          session: 0, cxid: 0, type: .deleteContainer, body: Array(path.utf8),
+          owner: Coordinator.localOwner))
+    }
+  }
+
+  /// How `WriteRequest.owner` names this server; learners have numbers of their own above it.
+  public static let localOwner: Int64 = 0
+}
+
+/// What a leader or a lone server has: the book of sessions, and what is proposed but not applied.
+struct Leadership {
+  var tracker: SessionTracker
+  var preparer: RequestPreparer
+
+  mutating func prepare(
+    _ request: WriteRequest, over database: borrowing Database, at now: Instant,
+    wallTime: WallTime
+  ) -> Txn {
+    preparer.prepare(
+      request, over: database, sessions: &tracker, at: now, wallTime: wallTime)
+  }
+}
+
+/// When the next snapshot is due: after half of `snapCount` transactions and a random part of the
+/// other half, so that the servers of an ensemble do not all write one at the same time.
+struct SnapshotSchedule {
+  private let snapCount: Int
+  private var count: Int
+  private var limit = 0
+  private var random: SplitMix
+
+  init(snapCount: Int, replayed: Int, seed: UInt64) {
+    self.snapCount = max(2, snapCount)
+    random = SplitMix(seed: seed)
+    count = 0
+    reset()
+    count = replayed
+  }
+
+  mutating func reset() {
+    count = 0
+    limit = snapCount / 2 + Int.random(in: 0...(snapCount / 2), using: &random)
+  }
+
+  /// Counts one transaction.
+  mutating func isDue() -> Bool {
+    count += 1
+    return count > limit
+  }
+}
+
+extension SystemRandom {
+  static func seed() -> UInt64 {
+    var random = SystemRandom()
+    return random.next()
+  }
+}

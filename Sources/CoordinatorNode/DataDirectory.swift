@@ -1,0 +1,87 @@
+// Where a server's data lie: `version-2` under `dataDir` and `dataLogDir`.
+
+import Platform
+import ZooKeeperProtocol
+
+/// Names and places of snapshots, transaction logs and epochs.
+public struct DataDirectory: Sendable {
+  /// The directory of snapshots and epochs, `version-2` included.
+  public let snapshots: String
+  /// The directory of transaction logs, `version-2` included.
+  public let logs: String
+  /// `dataDir` itself, where `myid` is.
+  public let root: String
+
+  public init(dataDir: String, dataLogDir: String) {
+    root = dataDir
+    snapshots = dataDir + "/version-2"
+    logs = dataLogDir + "/version-2"
+  }
+
+  /// Makes what is missing.
+  public func create() throws(StorageError) {
+    do {
+      try FileSystem.createDirectory(snapshots)
+      try FileSystem.createDirectory(logs)
+    } catch { throw .system(error) }
+  }
+
+  func log(_ zxid: Int64) -> String { "\(logs)/log.\(zxidText(zxid))" }
+  func snapshot(_ zxid: Int64) -> String { "\(snapshots)/snapshot.\(zxidText(zxid))" }
+
+  /// A file of the directory with the zxid in its name.
+  struct Numbered: Hashable, Sendable {
+    var zxid: Int64
+    var path: String
+  }
+
+  /// Transaction logs, oldest first.
+  func listLogs() throws(StorageError) -> [Numbered] { try list(logs, "log") }
+
+  /// Snapshots, oldest first. Compressed ones, with a third part in their names, are not ours.
+  func listSnapshots() throws(StorageError) -> [Numbered] { try list(snapshots, "snapshot") }
+
+  private func list(_ directory: String, _ prefix: String) throws(StorageError) -> [Numbered] {
+    let names: [String]
+    do { names = try FileSystem.list(directory) } catch { throw .system(error) }
+    var found: [Numbered] = []
+    for name in names {
+      let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+      guard parts.count == 2, parts[0] == prefix, let zxid = UInt64(parts[1], radix: 16) else {
+        continue
+      }
+      found.append(Numbered(zxid: Int64(bitPattern: zxid), path: "\(directory)/\(name)"))
+    }
+    return found.sorted { $0.zxid < $1.zxid }
+  }
+
+  /// Bytes of all files in a directory, for `conf` and `dirs`.
+  static func size(of directory: String) -> Int64 {
+    let names = (try? FileSystem.list(directory)) ?? []
+    return names.reduce(0) { total, name in
+      total + ((try? FileSystem.status("\(directory)/\(name)"))??.size ?? 0)
+    }
+  }
+
+  // MARK: Epochs
+
+  /// The number in `acceptedEpoch` or `currentEpoch`; nil when there is no such file.
+  func readEpoch(_ name: String) throws(StorageError) -> Int64? {
+    let path = "\(snapshots)/\(name)"
+    let bytes: [UInt8]?
+    do { bytes = try FileSystem.readFile(path) } catch { throw .system(error) }
+    guard let bytes else { return nil }
+    let text = String(decoding: bytes.filter { $0 > 0x20 }, as: UTF8.self)
+    guard let epoch = Int64(text) else {
+      throw .corrupt(file: path, offset: 0, reason: "not a number: \(text)")
+    }
+    return epoch
+  }
+
+  /// Replaces the file; durable on return.
+  func writeEpoch(_ name: String, _ epoch: Int64) throws(StorageError) {
+    do {
+      try FileSystem.replaceFile("\(snapshots)/\(name)", with: Array("\(epoch)".utf8))
+    } catch { throw .system(error) }
+  }
+}

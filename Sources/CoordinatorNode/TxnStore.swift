@@ -1,0 +1,176 @@
+// The store of a running server: appends with group commit, snapshots beside, cutting back.
+
+import Bytes
+import Dispatch
+import Platform
+import Telemetry
+import Values
+import ZooKeeperProtocol
+import Znodes
+
+/// Transactions and snapshots on disk, as seen from the coordinator's loop.
+///
+/// Appends of a turn leave together at its end. While the disk is busy with one batch, the next one
+/// gathers: the busier the server, the more transactions share a flush.
+public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `loop`
+  public let directory: DataDirectory
+  private let loop: EventLoop
+  private let writer: TxnLogWriter
+  /// One thread, so that batches and rolls keep their order.
+  private let logThread: IOPool
+  private let snapshotThread: IOPool
+
+  private var gathered = ByteWriter(reserving: 4096)
+  private var gatheredFirst: Int64 = 0
+  private var gatheredLast: Int64 = 0
+  private var isHooked = false
+  private var isWriting = false
+  private var rollsNext = false
+  /// Batches of before the last cut do not count any more.
+  private var generation = 0
+  public private(set) var isSnapshotting = false
+
+  /// Everything appended up to here is durable.
+  public var onFlushed: ((Int64) -> Void)?
+  /// The disk has failed: what is in memory must not be believed to last.
+  public var onFailure: ((StorageError) -> Void)?
+  /// A snapshot of the state after this transaction is durable.
+  public var onSnapshot: ((Int64) -> Void)?
+  /// Flushes since the start, and the time they took.
+  public private(set) var flushCount: Int64 = 0
+  public private(set) var flushNanoseconds: Int64 = 0
+
+  public init(
+    _ directory: DataDirectory, on loop: EventLoop, preallocation: Int64 = 64 << 20,
+    syncs: Bool = true
+  ) throws(SystemError) {
+    self.directory = directory
+    self.loop = loop
+    writer = TxnLogWriter(directory, preallocation: preallocation, syncs: syncs)
+    logThread = try IOPool(threads: 1, name: "log")
+    snapshotThread = try IOPool(threads: 1, name: "snapshot")
+  }
+
+  /// Finishes what is under way and ends the threads.
+  public func stop() {
+    logThread.stop()
+    snapshotThread.stop()
+  }
+
+  /// Runs file work that nothing waits for, between snapshots.
+  func inBackground(_ work: @escaping @Sendable () -> Void) { snapshotThread.submit(work) }
+
+  // MARK: Appending
+
+  /// Logs a transaction; `onFlushed` tells when it is durable.
+  public func append(_ zxid: Int64, _ txn: [UInt8]) {
+    if gathered.count == 0 { gatheredFirst = zxid }
+    gatheredLast = zxid
+    TxnLogFormat.write(txn.span.bytes, to: &gathered)
+    hook()
+  }
+
+  private func hook() {
+    guard !isHooked, !isWriting else { return }
+    isHooked = true
+    loop.atEndOfTurn(self)
+  }
+
+  public func endOfTurn() {
+    isHooked = false
+    guard !isWriting, gathered.count > 0 else { return }
+    isWriting = true
+    let (batch, first, last) = (gathered.array(), gatheredFirst, gatheredLast)
+    let (rolls, generation) = (rollsNext, generation)
+    rollsNext = false
+    gathered.removeAll()
+    logThread.submit { [self, writer, loop] in
+      let start = Clock.now()
+      var failure: StorageError?
+      if rolls { writer.roll() }
+      do throws(StorageError) { try writer.append(batch, first: first) } catch { failure = error }
+      let nanoseconds = Clock.now().nanoseconds - start.nanoseconds
+      loop.execute { [failure] in
+        self.written(last, failure, nanoseconds: nanoseconds, generation: generation)
+      }
+    }
+  }
+
+  private func written(
+    _ last: Int64, _ failure: StorageError?, nanoseconds: Int64, generation: Int
+  ) {
+    isWriting = false
+    flushCount += 1
+    flushNanoseconds += nanoseconds
+    if let failure {
+      onFailure?(failure)
+      return
+    }
+    if generation == self.generation { onFlushed?(last) }
+    if gathered.count > 0 { hook() }
+  }
+
+  // MARK: Snapshots
+
+  /// Writes a snapshot in the background, and begins a new log with the next batch. Does nothing
+  /// while another one is being written.
+  public func snapshot(_ database: Database) {
+    guard !isSnapshotting else { return }
+    isSnapshotting = true
+    rollsNext = true
+    let path = directory.snapshot(database.lastZxid)
+    let start = Clock.now()
+    snapshotThread.submit { [self, loop] in
+      var failure: StorageError?
+      do throws(StorageError) { try SnapshotFile.write(database, to: path) } catch {
+        failure = error
+      }
+      loop.execute { [failure] in
+        self.isSnapshotting = false
+        if let failure {
+          // The log still has everything; the next snapshot may have more luck.
+          CoordinatorLog.storage.error("snapshot failed", ["reason": failure])
+        } else {
+          let elapsed = Clock.now().milliseconds(since: start)
+          CoordinatorLog.storage.info("snapshot written", ["file": path, "ms": elapsed])
+          self.onSnapshot?(database.lastZxid)
+        }
+      }
+    }
+  }
+
+  /// Replaces everything by a database that came from a leader: durable on return. Blocks.
+  public func install(_ database: Database) throws(StorageError) {
+    settle()
+    try SnapshotFile.write(database, to: directory.snapshot(database.lastZxid))
+    writer.roll()
+  }
+
+  /// Cuts the log behind a transaction; durable on return. Blocks. What was appended and not
+  /// flushed is forgotten, and `onFlushed` will not speak of it.
+  public func truncate(to zxid: Int64) throws(StorageError) {
+    settle()
+    writer.roll()
+    try LogTruncation(directory: directory).cut(after: zxid)
+  }
+
+  /// Forgets what has gathered and waits for what is being written.
+  private func settle() {
+    generation += 1
+    gathered.removeAll()
+    let done = DispatchSemaphore(value: 0)
+    logThread.submit { done.signal() }
+    done.wait()
+  }
+
+  /// Logged transactions from the last one at or below `from`, through `through`; nil if the log
+  /// does not reach back so far, or holds more than `limit` bytes of them. Runs on an I/O thread.
+  public func read(
+    from: Int64, through: Int64, limit: Int, _ completion: @escaping @Sendable ([LoggedTxn]?) -> Void
+  ) {
+    let directory = directory
+    logThread.submit(
+      { LogRange(directory: directory).read(from: from, through: through, limit: limit) },
+      then: loop, completion)
+  }
+}

@@ -1,1 +1,0 @@
-// CoordinatorNode tests: to be written.
