@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int platform_accept(int listener, struct sockaddr *address, socklen_t *length) {
@@ -16,6 +17,18 @@ int platform_accept(int listener, struct sockaddr *address, socklen_t *length) {
 ssize_t platform_pread_nowait(int fd, void *buffer, size_t count, off_t offset) {
   struct iovec part = {.iov_base = buffer, .iov_len = count};
   return preadv2(fd, &part, 1, offset, RWF_NOWAIT);
+}
+
+int64_t platform_cached_bytes(int fd, uint64_t offset, uint64_t length) {
+#ifdef __NR_cachestat
+  const long number = __NR_cachestat;
+#else
+  const long number = 451; /* the same on every architecture */
+#endif
+  struct { uint64_t offset, length; } range = {offset, length};
+  struct { uint64_t cached, dirty, writeback, evicted, recently_evicted; } pages = {0};
+  if (syscall(number, fd, &range, &pages, 0) != 0) return -1;
+  return (int64_t)(pages.cached * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 int platform_fallocate(int fd, int keep_size, off_t offset, off_t length) {

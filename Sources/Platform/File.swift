@@ -93,26 +93,6 @@ public final class File: Sendable {
     return bytes
   }
 
-  /// Whether the whole range is in the page cache, found out by reading it without waiting: a probe
-  /// of one byte would only speak for one page. The bytes land in `scratch`.
-  public func isCached(
-    _ range: Range<Int64>, scratch: UnsafeMutableRawBufferPointer
-  ) -> Bool {
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let wanted = min(scratch.count, Int(range.upperBound - position))
-      let count = platform_pread_nowait(descriptor, scratch.baseAddress, wanted, Int(position))
-      if count < 0 {
-        if errno == EINTR { continue }
-        // File systems without RWF_NOWAIT keep their files in memory or cannot say.
-        return errno == EOPNOTSUPP
-      }
-      if count == 0 { return true }
-      position += Int64(count)
-    }
-    return true
-  }
-
   // MARK: Writing
 
   /// Writes all bytes at a position.

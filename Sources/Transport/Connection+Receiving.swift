@@ -34,8 +34,8 @@ extension Connection: ReadinessHandler {
 
   /// Part of a frame is here: the rest lands behind it, and what follows in the scratch memory.
   private func receiveBehindHeldInput(_ scratch: UnsafeMutableRawBufferPointer) {
-    // Room for the frame's rest, but no more than as much again as has really come.
-    input.reserve(min(missingBytes(), max(input.count, 64 * 1024)))
+    // Room for the frame's rest, but no more than a few times what has really come.
+    input.reserve(min(missingBytes(), max(input.count * 3, 256 * 1024)))
     let room = input.freeCount
     guard let count = settle(channel.read(into: input.free, then: scratch)) else { return }
     input.filled(min(count, room))

@@ -8,6 +8,8 @@ struct SendProgress {
   /// Splices sent whole, and bytes sent of the next one.
   var splice = 0
   var inSplice = 0
+  /// Bytes of the next one that were found in memory, or brought there.
+  var warm = 0
   /// Bytes left, spliced ones included.
   var remaining = 0
 }
@@ -30,7 +32,7 @@ extension Connection: TurnHook {
 
   /// Gives the kernel what it takes, until it takes no more or nothing is left.
   func sendOnce() {
-    while true {
+    while !isWarming {
       if progress.remaining == 0 {
         guard queue.ready.count > 0 else { return }
         swap(&sending, &queue.ready.writer)
@@ -78,6 +80,14 @@ extension Connection: TurnHook {
   private func sendSplice(_ splice: Splice) -> Socket.Transfer {
     guard var region = regions[splice.token] else { return .end }
     region.count = splice.count
+    if let pool = limits.coldReads {
+      // A connection that is being closed waits for nothing; whoever closes it may be in the middle
+      // of a frame that lies in the scratch memory.
+      if progress.inSplice >= progress.warm, isEnding || !findWarm(region, pool) {
+        return .wouldBlock
+      }
+      region.count = progress.warm
+    }
     let result = channel.send(region, skipping: progress.inSplice)
     if case .bytes(let count) = result {
       progress.inSplice += count
@@ -85,9 +95,28 @@ extension Connection: TurnHook {
         regions.remove(splice.token)
         progress.splice += 1
         progress.inSplice = 0
+        progress.warm = 0
       }
     }
     return result
+  }
+
+  /// Looks whether the next part of a region is in memory; if not, has it brought there, and goes
+  /// on when it is.
+  private func findWarm(_ region: FileRegion, _ pool: IOPool) -> Bool {
+    let end = min(region.count, progress.inSplice + 1 << 20)
+    let range = region.position + Int64(progress.inSplice)..<region.position + Int64(end)
+    if region.file.isCached(range, scratch: loop.scratch) {
+      progress.warm = end
+      return true
+    }
+    isWarming = true
+    pool.submit({ region.file.bringIntoCache(range) }, then: loop) { [self] in
+      isWarming = false
+      progress.warm = end
+      scheduleFlush()
+    }
+    return false
   }
 
   // MARK: Back-pressure
@@ -107,7 +136,7 @@ extension Connection: TurnHook {
   func updateInterest() {
     guard let watch, state != .closed else { return }
     var wanted: Readiness = mayRead ? .readable : []
-    if progress.remaining > 0 || state == .connecting { wanted.insert(.writable) }
+    if progress.remaining > 0 && !isWarming || state == .connecting { wanted.insert(.writable) }
     if wanted == interest { return }
     interest = wanted
     do { try loop.change(watch, to: wanted) } catch { finish(.failed(error)) }

@@ -45,6 +45,10 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   var progress = SendProgress()
   var regions = RegionTable()
   var isFlushScheduled = false
+  /// A cold part of a file is being read by an I/O thread; sending goes on when it is there.
+  var isWarming = false
+  /// `close` is sending what the kernel takes at once.
+  var isEnding = false
   /// Not reading because of what is owed to the peer; `hold` is the owner's own wish.
   var isPaused = false
   var holds = 0
@@ -143,6 +147,7 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   public func close(_ reason: CloseReason) {
     assert(loop.isCurrent)
     guard state != .closed else { return }
+    isEnding = true
     if state == .open || state == .closing { sendOnce() }
     finish(reason)
   }

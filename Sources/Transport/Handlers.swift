@@ -1,3 +1,5 @@
+import Platform
+
 /// What a connection's owner does with whole frames: int32 length, then so many bytes.
 ///
 /// All calls come on the connection's loop, one after the other. One handler may serve many
@@ -63,6 +65,10 @@ public struct ConnectionLimits: Sendable {
   /// choice.
   public var sendBufferBytes: Int32 = -1
   public var receiveBufferBytes: Int32 = -1
+
+  /// Where file regions that are not in memory are read before they are sent, so that the loop
+  /// never waits for a disk; nil: the loop waits.
+  public var coldReads: IOPool?
 
   public init() {}
 }

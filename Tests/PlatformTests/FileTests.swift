@@ -79,4 +79,20 @@ import Testing
     try map.sync()
     #expect(try file.read(at: 8000, count: 1) == [42])
   }
+
+  @Test func theCacheIsSeen() throws {
+    let folder = try Fixtures.temporaryFolder()
+    defer { try? FileSystem.removeTree(folder.path) }
+    let file = try File(folder.path + "/log", [.read, .write, .create])
+    try file.write([UInt8](repeating: 1, count: 1 << 20), at: 0)
+    let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 4096)
+    defer { scratch.deallocate() }
+    #expect(file.isCached(100..<900_000, scratch: scratch))
+    try file.sync()
+    file.dropFromCache()
+    // Where nothing was dropped (a file system in memory), there is nothing to bring back.
+    file.bringIntoCache(0..<(1 << 20))
+    #expect(file.isCached(0..<(1 << 20), scratch: scratch))
+    #expect(file.isCached(5..<5, scratch: scratch))
+  }
 }

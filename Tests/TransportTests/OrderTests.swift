@@ -106,7 +106,8 @@ final class Bench {
     #expect(connection.loop.perform { connection.parkedReplies } == 0)
   }
 
-  @Test func fileRegionsAreSentInPlace() async throws {
+  @Test(arguments: [false, true])
+  func fileRegionsAreSentInPlace(_ cold: Bool) async throws {
     let folder = try Fixtures.temporaryFolder()
     defer { try? FileSystem.removeTree(folder.path) }
     let file = try File(folder.path + "/log", [.read, .write, .create])
@@ -135,8 +136,18 @@ final class Bench {
         answer(&connection.output, token)
       }
     }
-    let bench = try Bench(handler)
-    defer { bench.stop() }
+    var options = ServerOptions()
+    let pool = try IOPool(threads: 1)
+    if cold {
+      try file.sync()
+      file.dropFromCache()
+      options.limits.coldReads = pool
+    }
+    let bench = try Bench(handler, options: options)
+    defer {
+      bench.stop()
+      pool.stop()
+    }
     let collector = Collector()
     let client = bench.client(collector)
     var random = SplitMix(seed: 9)

@@ -30,6 +30,9 @@
 int platform_accept(int listener, struct sockaddr *address, socklen_t *length);
 /* preadv2 of one buffer with RWF_NOWAIT: EAGAIN when the bytes are not in the page cache. */
 ssize_t platform_pread_nowait(int fd, void *buffer, size_t count, off_t offset);
+/* Bytes of the range whose pages are in the page cache, rounded to pages; -1 where the kernel
+   (before 6.5) cannot say without reading. */
+int64_t platform_cached_bytes(int fd, uint64_t offset, uint64_t length);
 /* fallocate; keeps the file's size when keep_size is not 0. */
 int platform_fallocate(int fd, int keep_size, off_t offset, off_t length);
 /* open with a mode, which is variadic in C. */
