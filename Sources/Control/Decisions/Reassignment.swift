@@ -68,7 +68,7 @@ extension Controller {
   public func decide(_ command: CompleteReassignment) -> Decision<MetadataRecord, Void> {
     let at = command.partition
     guard let topic = image.topics[at.topic], let partition = topic.partitions[at.partition],
-      partition.isReassigning, let change = completion(topic, at, partition)
+      !topicsBeingDeleted.contains(at.topic), partition.isReassigning, let change = completion(topic, at, partition)
     else { return Decision([], reply: ()) }
     return Decision([change], reply: ())
   }

@@ -108,8 +108,8 @@ extension ZooKeeperController {
     }
   }
 
-  static func isDeletionProgress(_ task: Task) -> Bool {
-    if case .deletionProgress = task { true } else { false }
+  static func isDeletionProgress(_ job: Job) -> Bool {
+    if case .deletionProgress = job { true } else { false }
   }
 
   private mutating func failedRequest(_ name: String, _ id: BrokerID, _ error: ErrorCode) {

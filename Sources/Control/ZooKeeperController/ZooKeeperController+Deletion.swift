@@ -58,6 +58,8 @@ extension ZooKeeperController {
     for name in names {
       guard let topic = control.image.topics[name], !deletions.contains(name) else { continue }
       control.topicsBeingDeleted.insert(name)
+      // A reassignment under way ends here: replicas that come and that go are all deleted.
+      for at in znodeReassignments.keys where at.topic == name { znodeReassignments[at] = nil }
       var replicas: [(Int32, BrokerID)] = []
       for (number, partition) in topic.partitions.entries {
         replicas += partition.replicas.map { (number, $0) }
@@ -77,8 +79,6 @@ extension ZooKeeperController {
         deletions.end(name)
         continue
       }
-      // A reassignment goes first: it would bring replicas back.
-      guard !topic.partitions.images.contains(where: \.isReassigning) else { continue }
       let asked = deletions.ask(name) { control.image.brokers.isAlive($0) }
       if !asked.isEmpty {
         let partitions = topic.partitions.numbers.map { TopicPartition(name, $0) }

@@ -133,8 +133,8 @@ extension ZooKeeperController {
       currentRequest = nil
       respond(id, .notController)
     }
-    for task in queue {
-      if case .request(let id, _) = task { respond(id, .notController) }
+    for job in queue {
+      if case .request(let id, _) = job { respond(id, .notController) }
     }
     queue.removeAll { if case .request = $0 { true } else { false } }
   }

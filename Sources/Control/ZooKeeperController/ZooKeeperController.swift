@@ -40,7 +40,7 @@ public struct ZooKeeperController {
   var deletionWaiters: [DeletionWaiter] = []
 
   // The work.
-  var queue: [Task] = []
+  var queue: [Job] = []
   private var isBusy = false
   private var nextToken = 0
   private var waitingReads: [Int: (inout ZooKeeperController, [ZnodeReadResult]) -> Void] = [:]
@@ -106,7 +106,7 @@ public struct ZooKeeperController {
   }
 
   /// Things to do, one after the other.
-  enum Task {
+  enum Job {
     case elect
     case checkController
     case brokers
@@ -174,22 +174,22 @@ public struct ZooKeeperController {
 
   // MARK: The queue
 
-  mutating func enqueue(_ task: Task) { queue.append(task) }
+  mutating func enqueue(_ job: Job) { queue.append(job) }
 
   /// A watch tells only that something changed; one look at it covers all changes so far.
-  mutating func enqueueOnce(_ task: Task, _ isSame: (Task) -> Bool) {
-    if !queue.contains(where: isSame) { queue.append(task) }
+  mutating func enqueueOnce(_ job: Job, _ isSame: (Job) -> Bool) {
+    if !queue.contains(where: isSame) { queue.append(job) }
   }
 
   private mutating func runQueue() {
     while !isBusy, !queue.isEmpty {
-      let task = queue.removeFirst()
-      run(task)
+      let job = queue.removeFirst()
+      run(job)
     }
   }
 
-  private mutating func run(_ task: Task) {
-    switch task {
+  private mutating func run(_ job: Job) {
+    switch job {
     case .elect: elect()
     case .checkController: checkController()
     case .request(let id, let request):
@@ -198,7 +198,7 @@ public struct ZooKeeperController {
       handle(id, request)
     default:
       guard isActive else { return }
-      switch task {
+      switch job {
       case .brokers: brokersChanged()
       case .broker(let id): brokerChanged(id)
       case .topics: topicsChanged()
