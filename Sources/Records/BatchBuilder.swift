@@ -52,6 +52,13 @@ public struct BatchBuilder: ~Copyable {
 
   public var isEmpty: Bool { recordCount == 0 }
 
+  /// Gives the batch its place in a producer's sequence, which is known only when it is sent.
+  public mutating func setProducer(id: Int64, epoch: Int16, baseSequence: Int32) {
+    options.producerID = id
+    options.producerEpoch = epoch
+    options.baseSequence = baseSequence
+  }
+
   /// Bytes of the batch if it were finished now and not compressed.
   public var sizeUncompressed: Int {
     body.count + (options.magic == 2 ? BatchHeader.sizeV2 : 0)
