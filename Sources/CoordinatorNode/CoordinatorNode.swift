@@ -57,7 +57,7 @@ public final class CoordinatorNode: Sendable {
       self.coordinator = coordinator
       var ensemble: EnsembleDriver?
       if config.isEnsemble {
-        ensemble = try EnsembleDriver(coordinator, recovered: recovered)
+        ensemble = try EnsembleDriver(coordinator, recovered: recovered, on: group)
       }
       self.ensemble = ensemble
       loop.perform { [ensemble] in

@@ -25,6 +25,16 @@ struct LogTruncation {
     }
   }
 
+  /// Removes all logs, when a snapshot has taken their place.
+  func removeAll() throws(StorageError) {
+    do throws(SystemError) {
+      for log in try listing(directory.listLogs) { try FileSystem.removeFile(log.path) }
+      try FileSystem.syncDirectory(directory.logs)
+    } catch {
+      throw .system(error)
+    }
+  }
+
   private func listing(
     _ list: () throws(StorageError) -> [DataDirectory.Numbered]
   ) throws(SystemError) -> [DataDirectory.Numbered] {

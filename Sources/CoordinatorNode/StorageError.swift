@@ -12,6 +12,8 @@ public enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
   case gap(file: String, after: Int64, next: Int64)
   /// There are logs, but no snapshot that they go on from.
   case noSnapshot(directory: String)
+  /// This server cannot take part in its ensemble.
+  case ensemble(String)
 
   public var description: String {
     switch self {
@@ -19,6 +21,7 @@ public enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
     case .corrupt(let file, let offset, let reason): "\(file): offset \(offset): \(reason)"
     case .gap(let file, let after, let next):
       "\(file): transactions are missing: 0x\(zxidText(next)) follows 0x\(zxidText(after))"
+    case .ensemble(let reason): reason
     case .noSnapshot(let directory):
       "\(directory): there are transaction logs, but no valid snapshot that they go on from"
     }

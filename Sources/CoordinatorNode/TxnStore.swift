@@ -144,6 +144,9 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     settle()
     try SnapshotFile.write(database, to: directory.snapshot(database.lastZxid))
     writer.roll()
+    // What was logged before need not lead up to the snapshot, and would be taken for its past by
+    // a learner that asks for it.
+    try LogTruncation(directory: directory).removeAll()
   }
 
   /// Cuts the log behind a transaction; durable on return. Blocks. What was appended and not

@@ -1,0 +1,190 @@
+// Connections between election ports: one for each pair of servers, opened by the higher one.
+
+import Bytes
+import Platform
+import Transport
+import Zab
+import ZooKeeperProtocol
+
+/// Carries votes. Everything on the coordinator's loop.
+///
+/// A link is opened when there is something to say. Between the same two servers the connection of
+/// the higher one stays; the lower one's only makes the higher one connect back.
+final class ElectionLinks {
+  /// What a connection knows of itself.
+  private final class Context {
+    let peer: ServerID
+    init(_ peer: ServerID) { self.peer = peer }
+  }
+
+  private let config: CoordinatorConfig
+  private let own: ServerID
+  private let loop: EventLoop
+  private var links: [ServerID: Connection] = [:]
+  /// Connections that are being made, or that wait to be closed after the greeting.
+  private var attempts: [ServerID: Connection] = [:]
+  private var resolving: Set<ServerID> = []
+  private var server: Server?
+
+  var onLinkUp: ((ServerID) -> Void)?
+  var onMessage: ((ElectionMessage, ServerID) -> Void)?
+
+  init(_ config: CoordinatorConfig, on loop: EventLoop) {
+    self.config = config
+    self.loop = loop
+    own = ServerID(config.serverID)
+  }
+
+  /// Opens the election port; fails when it is taken.
+  func listen(at address: SocketAddress, on group: EventLoopGroup) throws(SystemError) {
+    var options = ServerOptions()
+    options.limits = Self.limits
+    options.name = "election"
+    let handler = LoopConfined(self)
+    server = try Server(at: address, on: group, options: options) { _ in .stream(handler.value) }
+  }
+
+  func closeAll() {
+    server?.stopListening()
+    for id in links.keys.sorted() { links[id]?.close(.shutdown) }
+    for id in attempts.keys.sorted() { attempts[id]?.close(.shutdown) }
+  }
+
+  // MARK: Sending
+
+  /// Sends now, or makes a connection: what is worth saying is said again once it is up.
+  func send(_ message: ElectionMessage, to peer: ServerID) {
+    guard let link = links[peer], link.isOpen else { return connect(to: peer) }
+    let frame = link.output.beginFrame()
+    message.write(to: &link.output)
+    link.output.endFrame(frame)
+  }
+
+  private static var limits: ConnectionLimits {
+    var limits = ConnectionLimits()
+    limits.maxFrameBytes = 512 * 1024
+    limits.connectTimeoutMs = 5000
+    return limits
+  }
+
+  private func connect(to peer: ServerID) {
+    guard links[peer] == nil, attempts[peer] == nil, !resolving.contains(peer),
+      let member = config.server(peer.rawValue)
+    else { return }
+    resolving.insert(peer)
+    QuorumAddress.resolve(member.host, port: member.electionPort, on: loop) { address in
+      self.resolving.remove(peer)
+      guard let address, self.links[peer] == nil, self.attempts[peer] == nil else { return }
+      self.attempts[peer] = Connection.connect(
+        to: address, on: self.loop, .stream(self), limits: Self.limits, context: Context(peer))
+    }
+  }
+
+  private func establish(_ connection: Connection, with peer: ServerID) {
+    let former = links[peer]
+    links[peer] = connection
+    if attempts[peer] === connection { attempts[peer] = nil }
+    if former !== connection { former?.close(.local("replaced by a new connection")) }
+    connection.become(.frames(self))
+    CoordinatorLog.quorum.debug("election link up", ["server": peer])
+    onLinkUp?(peer)
+  }
+
+  private func ended(_ connection: Connection) {
+    guard let context = connection.context as? Context else { return }
+    if links[context.peer] === connection { links[context.peer] = nil }
+    if attempts[context.peer] === connection { attempts[context.peer] = nil }
+  }
+
+  // MARK: Greeting
+
+  private func greeted(_ greeting: ElectionGreeting, on connection: Connection) {
+    let peer = ServerID(greeting.server)
+    guard config.server(peer.rawValue) != nil else {
+      CoordinatorLog.quorum.warn(
+        "election connection refused: not a member",
+        ["server": peer, "peer": connection.peer])
+      return connection.close(.local("not a member"))
+    }
+    switch ElectionLinkRule.incoming(from: peer, to: own) {
+    case .refuse:
+      CoordinatorLog.quorum.warn("another server has our id", ["peer": connection.peer])
+      connection.close(.local("our own id"))
+    case .keep:
+      connection.context = Context(peer)
+      establish(connection, with: peer)
+    case .closeAndConnect:
+      connection.close(.local("the higher server connects"))
+      // It may have lost a link that we still believe in.
+      links.removeValue(forKey: peer)?.close(.local("replaced by a new connection"))
+      connect(to: peer)
+    }
+  }
+}
+
+extension ElectionLinks: StreamHandler {
+  func opened(_ connection: Connection) {
+    guard let context = connection.context as? Context, let member = config.server(own.rawValue)
+    else { return }  // accepted: the peer greets first
+    ElectionGreeting(server: own.rawValue, address: member.electionAddress)
+      .write(to: &connection.output)
+    if ElectionLinkRule.keepsOutgoing(to: context.peer, from: own) {
+      establish(connection, with: context.peer)
+    } else {
+      connection.closeAfterFlush(.local("the higher server connects"))
+    }
+  }
+
+  func received(
+    bytes: UnsafeMutableRawBufferPointer, on connection: Connection
+  ) throws(CloseReason) -> Int {
+    // Only accepted connections are greeted on.
+    guard connection.context == nil else { return bytes.count }
+    do {
+      guard let (greeting, length) = try ElectionGreeting.read(UnsafeRawBufferPointer(bytes))
+      else { return 0 }
+      greeted(greeting, on: connection)
+      return length
+    } catch {
+      throw .malformed("election greeting: \(error)")
+    }
+  }
+
+  func closed(_ connection: Connection, because reason: CloseReason) { ended(connection) }
+}
+
+extension ElectionLinks: FrameHandler {
+  func received(
+    frame: UnsafeMutableRawBufferPointer, on connection: Connection
+  ) throws(CloseReason) {
+    guard let context = connection.context as? Context else { return }
+    var reader = ByteReader(UnsafeRawBufferPointer(frame).bytes)
+    // A message that cannot be read is skipped, as real servers do: the next may be better.
+    guard let message = try? ElectionMessage(from: &reader) else { return }
+    onMessage?(message, context.peer)
+  }
+}
+
+/// Where members are reached.
+enum QuorumAddress {
+  /// The first address of a host, on the loop; nil when it has none.
+  static func resolve(
+    _ host: String, port: UInt16, on loop: EventLoop, _ completion: @escaping (SocketAddress?) -> Void
+  ) {
+    let answer = LoopConfined(completion)
+    Hosts.resolve(host, port: port, then: loop) { result in
+      switch result {
+      case .success(let addresses): answer.value(addresses.first)
+      case .failure(let error):
+        CoordinatorLog.quorum.warn("member without an address", ["reason": error])
+        answer.value(nil)
+      }
+    }
+  }
+}
+
+/// Takes something of the loop through another thread and back.
+struct LoopConfined<Value>: @unchecked Sendable {  // made and used on one loop only
+  let value: Value
+  init(_ value: Value) { self.value = value }
+}

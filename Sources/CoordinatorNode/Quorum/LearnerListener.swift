@@ -1,0 +1,119 @@
+// The quorum port of a leader: learners' connections come in here.
+
+import Bytes
+import Platform
+import Transport
+import Zab
+import ZooKeeperProtocol
+
+/// Learners' connections, on the coordinator's loop. Open only while this server leads: a learner
+/// that comes too early is refused and tries again.
+final class LearnerListener {
+  private final class Context {
+    let id: LearnerID
+    init(_ id: LearnerID) { self.id = id }
+  }
+
+  private let address: SocketAddress
+  private let group: EventLoopGroup
+  private let loop: EventLoop
+  private let limits: ConnectionLimits
+  private let maxData: Int
+  private var server: Server?
+  private var isWanted = false
+  private var learners: [LearnerID: Connection] = [:]
+  private var accepted = 0
+
+  var onConnected: ((LearnerID) -> Void)?
+  var onPacket: ((LearnerID, QuorumPacket) -> Void)?
+  var onDisconnected: ((LearnerID) -> Void)?
+
+  init(at address: SocketAddress, on group: EventLoopGroup, maxData: Int) {
+    self.address = address
+    self.group = group
+    loop = group.loops[0]
+    self.maxData = maxData
+    var limits = ConnectionLimits()
+    limits.maxFrameBytes = maxData + (1 << 20)
+    // A learner that is slow to take its snapshot still has to be listened to.
+    limits.highWaterBytes = Int.max
+    self.limits = limits
+  }
+
+  subscript(_ id: LearnerID) -> Connection? { learners[id] }
+
+  // MARK: Listening
+
+  func open() {
+    isWanted = true
+    guard server == nil else { return }
+    var options = ServerOptions()
+    options.limits = limits
+    options.name = "quorum"
+    let handler = LoopConfined(self)
+    do {
+      server = try Server(at: address, on: group, options: options) { _ in .stream(handler.value) }
+    } catch {
+      CoordinatorLog.quorum.error("cannot listen for learners", ["reason": error])
+      loop.schedule(afterMs: 200) { [weak self] in
+        if self?.isWanted == true { self?.open() }
+      }
+    }
+  }
+
+  func close() {
+    isWanted = false
+    server?.stopListening()
+    server = nil
+    for id in learners.keys.sorted() { close(id) }
+  }
+
+  /// Ends a learner's connection; nothing more is heard of it.
+  func close(_ id: LearnerID) {
+    learners.removeValue(forKey: id)?.close(.local("closed by the leader"))
+  }
+
+  func send(_ packet: QuorumPacket, to id: LearnerID) {
+    guard let connection = learners[id] else { return }
+    packet.write(to: &connection.output)
+  }
+
+  private func id(of connection: Connection) -> LearnerID? {
+    guard let id = (connection.context as? Context)?.id, learners[id] === connection else {
+      return nil
+    }
+    return id
+  }
+}
+
+extension LearnerListener: StreamHandler {
+  func opened(_ connection: Connection) {
+    guard isWanted else { return connection.close(.local("not leading")) }
+    accepted += 1
+    let id = LearnerID(accepted)
+    connection.context = Context(id)
+    learners[id] = connection
+    onConnected?(id)
+  }
+
+  func received(
+    bytes: UnsafeMutableRawBufferPointer, on connection: Connection
+  ) throws(CloseReason) -> Int {
+    var position = 0
+    while let id = id(of: connection),
+      let (packet, end) = try PacketStream.next(
+        in: UnsafeRawBufferPointer(bytes), at: position, maxData: maxData)
+    {
+      position = end
+      onPacket?(id, packet)
+    }
+    return position
+  }
+
+  func closed(_ connection: Connection, because reason: CloseReason) {
+    guard let id = id(of: connection) else { return }
+    learners[id] = nil
+    CoordinatorLog.quorum.info("learner disconnected", ["reason": reason])
+    onDisconnected?(id)
+  }
+}

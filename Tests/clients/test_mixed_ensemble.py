@@ -1,0 +1,113 @@
+"""Our servers and Debian's ZooKeeper 3.8 in one ensemble: who leads does not matter."""
+
+import time
+
+import pytest
+
+from harness import Ensemble, wait_until
+from test_kazoo_ensemble import LOST, Writer, address, assert_present, client
+
+MIXES = [{1}, {2}, {3}, {1, 2}, {1, 3}, {2, 3}]
+
+
+def logs(ensemble):
+    return "\n\n".join(f"--- {server.name}\n{server.tail(25)}" for server in
+                       ensemble.servers.values())
+
+
+def name(real):
+    return "-".join("real" if sid in real else "ours" for sid in (1, 2, 3))
+
+
+@pytest.mark.parametrize("real", MIXES, ids=name)
+def test_elects_and_serves(tmp_path, real):
+    with Ensemble(tmp_path, 3, real=real) as ensemble:
+        assert ensemble.leader() is not None, logs(ensemble)
+        clients = {sid: client(address(server)) for sid, server in ensemble.servers.items()}
+        clients[1].create("/mixed", b"")
+        for sid, zk in clients.items():
+            zk.sync("/mixed")
+            zk.create(f"/mixed/{sid}", b"by %d" % sid)
+            zk.create(f"/mixed/ephemeral-{sid}", b"", ephemeral=True)
+            zk.create("/mixed/sequence-", b"", sequence=True)
+            transaction = zk.transaction()
+            transaction.set_data(f"/mixed/{sid}", b"again")
+            transaction.create(f"/mixed/{sid}/child")
+            assert not any(isinstance(result, Exception) for result in transaction.commit())
+        for zk in clients.values():
+            zk.sync("/mixed")
+        seen = [sorted(zk.get_children("/mixed")) for zk in clients.values()]
+        assert seen[0] == seen[1] == seen[2] and len(seen[0]) == 9
+        assert len({zk.get("/mixed")[1] for zk in clients.values()}) == 1
+        for zk in clients.values():
+            zk.stop()
+
+
+@pytest.mark.parametrize("real", MIXES, ids=name)
+def test_members_come_and_go_under_writes(tmp_path, real):
+    with Ensemble(tmp_path, 3, real=real) as ensemble:
+        writer = Writer(ensemble.connect, "/drill")
+        writer.start()
+        for sid, server in ensemble.servers.items():
+            time.sleep(0.3)
+            before = len(writer.acknowledged)
+            server.kill()
+            wait_until(lambda: len(writer.acknowledged) > before + 20, 60,
+                       f"writes go on without {sid}\n{logs(ensemble)}")
+            server.start()
+            ensemble.wait_until_serving()
+        acknowledged = writer.finish()
+        assert_present(ensemble.servers.values(), "/drill", acknowledged)
+        for server in ensemble.servers.values():
+            if server.real:
+                assert "Digests are not matching" not in server.log_text(), server.tail()
+
+
+@pytest.mark.parametrize("newcomer", ["ours", "real"])
+def test_a_newcomer_gets_a_snapshot(tmp_path, newcomer):
+    """The third server is the other kind than its leader and knows nothing."""
+    real = {1, 2} if newcomer == "ours" else {3}
+    with Ensemble(tmp_path, 3, real=real, settings={"commitLogCount": 20}) as ensemble:
+        last = ensemble.servers[3]
+        zk = client(",".join(address(ensemble.servers[sid]) for sid in (1, 2)))
+        last.kill()
+        wait_until(lambda: ensemble.leader() is not None, 30, "a leader")
+
+        def write():
+            try:
+                zk.ensure_path("/snapshot")
+                return True
+            except LOST:
+                return False
+        wait_until(write, 30, "writes")
+        for number in range(200):
+            zk.create(f"/snapshot/{number:06}", b"x" * 50)
+        for file in (last.data / "version-2").iterdir():
+            file.unlink()
+        last.start()
+        ensemble.wait_until_serving()
+        assert_present([last], "/snapshot", range(200))
+        zk.create("/snapshot/000200", b"")
+        last.kill()
+        last.start()
+        ensemble.wait_until_serving()
+        assert_present([last], "/snapshot", range(201))
+        zk.stop()
+
+
+@pytest.mark.parametrize("first", ["ours", "real"])
+def test_data_change_hands(tmp_path, first):
+    """An ensemble of one kind goes on where one of the other kind has stopped."""
+    real = set() if first == "ours" else {1, 2, 3}
+    with Ensemble(tmp_path, 3, real=real) as before:
+        zk = client(before.connect)
+        zk.create("/handed", b"over")
+        for number in range(50):
+            zk.create(f"/handed/{number:06}", b"")
+        zk.stop()
+    with Ensemble(tmp_path, 3, real={1, 2, 3} - real) as after:
+        zk = client(after.connect)
+        assert zk.get("/handed")[0] == b"over"
+        assert len(zk.get_children("/handed")) == 50
+        zk.create("/handed/000050", b"")
+        zk.stop()
