@@ -95,6 +95,16 @@ final class BrokerServices: Sendable {
     return TopicConfig(overrides: overrides, broker: config)
   }
 
+  /// A topic's name by its id, from the metadata or from the replicas here.
+  func topicName(_ id: Uuid) -> String? { metadata.topicName(id) ?? partitions.topicName(id) }
+
+  /// The racks of the live brokers, for sending consumers to a replica near them.
+  func replicaSelector() -> ReplicaSelector {
+    var racks: [BrokerID: String] = [:]
+    for broker in metadata.image.brokers.alive { racks[broker.id] = broker.rack }
+    return ReplicaSelector(localID: brokerID, racks: racks)
+  }
+
   // MARK: Parts
 
   /// The controller in this process; nil until it is started.

@@ -10,6 +10,10 @@ extension PartitionReplica {
   public var isr: [BrokerID] { role == .leader ? inSync.stored : [] }
   public var isChangingISR: Bool { inSync.isInFlight }
 
+  /// A new leader's high watermark may be older than what was acknowledged before; until it reaches
+  /// the start of the term the end that consumers may see is not known.
+  public var isBehindItsTerm: Bool { role == .leader && highWatermark < epochStartOffset }
+
   /// Fewer in sync than assigned, counting only replicas that are not just being added.
   public var isUnderReplicated: Bool {
     guard role == .leader, let assignment else { return false }

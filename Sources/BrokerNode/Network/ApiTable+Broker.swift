@@ -6,12 +6,21 @@ extension ApiTable {
 
   /// Records and what is known about them.
   private static let data: [ApiEntry] = [
+    ApiEntry(ProduceHandler.self),
+    ApiEntry(FetchHandler.self),
+    ApiEntry(ListOffsetsHandler.self),
+    ApiEntry(DeleteRecordsHandler.self),
     ApiEntry(InitProducerIDHandler.self),
+    ApiEntry(OffsetForLeaderEpochHandler.self),
+    ApiEntry(DescribeLogDirsHandler.self),
+    ApiEntry(DescribeProducersHandler.self),
   ]
 
   /// The cluster: what it looks like, and changes to it.
   private static let cluster: [ApiEntry] = [
     ApiEntry(MetadataHandler.self),
+    ApiEntry(LeaderAndIsrHandler.self),
+    ApiEntry(StopReplicaHandler.self),
     ApiEntry(UpdateMetadataHandler.self),
     ApiEntry(ControlledShutdownHandler.self),
     ApiEntry(ApiVersionsHandler.self),

@@ -10,6 +10,8 @@ final class PartitionTable: Sendable {
     var byIndex: [Partition?] = []
     var free: [Int] = []
     var count = 0
+    /// Names by topic id, so that a fetch by id finds its topic before the metadata has it.
+    var names: [Uuid: String] = [:]
   }
 
   private let state = Mutex(State())
@@ -25,6 +27,13 @@ final class PartitionTable: Sendable {
   subscript(index index: Int) -> Partition? {
     state.withLock { $0.byIndex.indices.contains(index) ? $0.byIndex[index] : nil }
   }
+
+  func note(_ topicID: Uuid, of topic: String) {
+    if topicID.isZero { return }
+    state.withLock { $0.names[topicID] = topic }
+  }
+
+  func topicName(_ id: Uuid) -> String? { state.withLock { $0.names[id] } }
 
   /// Every partition, in order of index.
   var all: [Partition] { state.withLock { $0.byIndex.compactMap { $0 } } }
@@ -56,7 +65,11 @@ final class PartitionTable: Sendable {
       guard let gone = state.byTopic[at.topic]?.removeValue(forKey: at.partition) else {
         return nil
       }
-      if state.byTopic[at.topic]?.isEmpty == true { state.byTopic[at.topic] = nil }
+      if state.byTopic[at.topic]?.isEmpty == true {
+        state.byTopic[at.topic] = nil
+        let id = gone.topicID
+        state.names[id] = nil
+      }
       state.byIndex[gone.index] = nil
       state.count -= 1
       return gone
