@@ -95,10 +95,10 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   /// Where to write: behind everything written before, and behind parked replies. Leaves at the
   /// end of the turn. Written to from the connection's loop only.
   public var output: ByteWriter {
-    _read { yield queue.current().writer }
-    _modify {
+    unsafeAddress { UnsafePointer(queue.current().place) }
+    unsafeMutableAddress {
       scheduleFlush()
-      yield &queue.current().writer
+      return queue.current().place
     }
   }
 

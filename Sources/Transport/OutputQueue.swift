@@ -5,7 +5,24 @@ import Platform
 /// Where encoded bytes wait, in the order in which they leave. A class, so that a place in the
 /// queue can be written to while others are.
 final class OutputBuffer {
-  var writer = ByteWriter(reserving: 512)
+  /// The writer's fixed place: handed out as an address, because an accessor that yields a class's
+  /// property would allocate its frame at every access.
+  let place: UnsafeMutablePointer<ByteWriter>
+  var writer: ByteWriter {
+    unsafeAddress { UnsafePointer(place) }
+    unsafeMutableAddress { place }
+  }
+
+  init() {
+    place = .allocate(capacity: 1)
+    place.initialize(to: ByteWriter(reserving: 512))
+  }
+
+  deinit {
+    place.deinitialize(count: 1)
+    place.deallocate()
+  }
+
   /// Bytes to send, spliced ones included.
   var count: Int { writer.count + writer.splicedCount }
 }
