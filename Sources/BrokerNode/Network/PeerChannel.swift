@@ -127,27 +127,20 @@ final class PeerChannel {
 
   private func connect() {
     if connection != nil || isResolving { return }
-    if let ip = IPAddress(host) {
-      connect(to: SocketAddress(ip, port: port))
-      return
-    }
-    // Looking up a name blocks: not on this thread.
     isResolving = true
-    let (host, port, loop) = (host, port, loop)
     let box = Unchecked(self)
-    PeerChannel.resolver.submit {
-      let found = (try? Hosts.resolve(host, port: port))?.first
-      loop.execute { box.value.resolved(found) }
+    Hosts.resolve(host, port: port, then: loop) { found in
+      box.value.resolved((try? found.get())?.first)
     }
   }
-
-  private static let resolver = NameResolver()
 
   private func resolved(_ address: SocketAddress?) {
     isResolving = false
     if isClosed { return }
     guard let address else {
-      fail(.disconnected("no address for \(host)"))
+      // Not from within `send`, whose caller does not expect its completion yet.
+      let box = Unchecked(self)
+      loop.execute { box.value.fail(.disconnected("no address for \(box.value.host)")) }
       return
     }
     connect(to: address)
@@ -228,13 +221,4 @@ extension PeerChannel.PeerResponse {
 struct Unchecked<T>: @unchecked Sendable {  // opened only on the loop that the value belongs to
   let value: T
   init(_ value: T) { self.value = value }
-}
-
-/// A thread for name lookups, started when the first name needs one.
-final class NameResolver: Sendable {
-  private let pool: IOPool?
-  init() { pool = try? IOPool(threads: 1, name: "resolver") }
-  func submit(_ work: @escaping @Sendable () -> Void) {
-    if let pool { pool.submit(work) } else { work() }
-  }
 }

@@ -26,10 +26,10 @@ struct FollowerFetchSession {
       }
     }
     if !isFull {
-      let gone = known.keys.filter { now[$0] == nil }
-      for key in gone.sorted(by: { ($0.topic, $0.topicID, $0.partition) < ($1.topic, $1.topicID, $1.partition) }) {
-        Self.forget(key, in: &request)
+      let gone = known.keys.filter { now[$0] == nil }.sorted {
+        ($0.topic, $0.topicID, $0.partition) < ($1.topic, $1.topicID, $1.partition)
       }
+      for key in gone { Self.forget(key, in: &request) }
     }
     known = now
   }

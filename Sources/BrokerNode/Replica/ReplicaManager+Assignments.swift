@@ -88,6 +88,8 @@ extension ReplicaManager {
       return try logs.log(
         creating: at, topicID: topicID.isZero ? nil : topicID, now: Clock.wallNow())
     }
+    // It was loaded before the topic's settings were known.
+    log.update(services.logConfig(services.topicConfig(at.topic)))
     if topicID.isZero { return log }
     guard let known = try logs.topicID(at), !known.isZero else {
       try logs.setTopicID(topicID, of: at)
