@@ -3,13 +3,13 @@ import ZooKeeperProtocol
 
 // Fast leader election, as a machine.
 //
-//   looking --- a quorum votes alike, nothing better comes for finalizeWait ---> leading | following
-//           --- a quorum follows a leader that says it leads ------------------> following
-//   leading | following --- begin(...) ----------------------------------------> looking
+//   looking --- a quorum votes alike, nothing better comes for finalizeWait --> leading|following
+//           --- a quorum follows a leader that says it leads -----------------> following
+//   leading | following --- begin(...) ---------------------------------------> looking
 //
 // Every server starts a round by voting for itself and adopts any better vote it hears. Servers that
-// have decided answer those that look, so that a latecomer finds the running ensemble. The election
-// only has to be live: safety rests on the epochs that the new leader agrees with a quorum.
+// have decided answer those that look, so that a latecomer finds the running ensemble. The
+// election only has to be live: safety rests on the epochs that a leader agrees with a quorum.
 
 /// One server's part in electing a leader.
 public struct Election: Sendable {

@@ -2,8 +2,8 @@
 
 /// The members of an ensemble and the weight of their votes.
 ///
-/// A quorum is more than half of the total weight, so any two quorums share a voter. Servers without
-/// an entry in `weights` weigh 1; a server of weight 0 takes part but is never elected.
+/// A quorum is more than half of the total weight, so any two quorums share a voter. Servers
+/// without an entry in `weights` weigh 1; a server of weight 0 takes part but is never elected.
 public struct Ensemble: Hashable, Sendable {
   /// Participants, ascending.
   public let voters: [ServerID]

@@ -103,7 +103,9 @@ extension Leader {
   mutating func sync(
     for learner: LearnerID?, _ context: PeerContext, into effects: inout [PeerEffect]
   ) {
-    guard let last = context.history.pending.last else { return answerSync(learner, into: &effects) }
+    guard let last = context.history.pending.last else {
+      return answerSync(learner, into: &effects)
+    }
     pendingSyncs.append((last.zxid, learner))
   }
 

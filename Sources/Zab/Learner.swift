@@ -9,8 +9,8 @@ import ZooKeeperProtocol
 //   synchronizing --NEWLEADER--> securing --all durable: currentEpoch, ACK--> secured
 //   secured --UPTODATE: ACK--> serving
 //
-// The order at NEWLEADER is the heart of it: the transactions first, then `currentEpoch`, then the
-// ACK. A server that wrote the epoch first could, after a crash, win an election with that epoch and
+// The order at NEWLEADER is the heart of it: the transactions first, then `currentEpoch`, then
+// the ACK. A server that wrote the epoch first could, after a crash, win an election with that epoch and
 // a log that lacks what the epoch's quorum was counted on for.
 
 struct Learner: Sendable {

@@ -146,7 +146,9 @@ class Coordinator(Process):
             **(settings or {}),
         }
         for other in members or []:
-            lines[f"server.{other[0]}"] = f"127.0.0.1:{other[1]}:{other[2]}"
+            lines[f"server.{other[0]}"] = f"127.0.0.1:{other[1]}:{other[2]}:{other[3]}"
+            if other[0] == sid and other[3] == "observer":
+                lines["peerType"] = "observer"
         if members:
             (self.data / "myid").write_text(f"{sid}\n")
         config = pathlib.Path(folder) / f"zoo-{sid}.cfg"
@@ -175,10 +177,12 @@ REAL_CLASSES = "/usr/share/java/*"
 class Ensemble:
     """Coordination servers 1…n; `real` names the ids that are Debian's ZooKeeper."""
 
-    def __init__(self, folder, count=3, real=(), settings=None):
+    def __init__(self, folder, count=3, real=(), settings=None, observers=()):
         ids = range(1, count + 1)
         ports = {sid: (free_port(), free_port(), free_port()) for sid in ids}
-        members = [(sid, ports[sid][1], ports[sid][2]) for sid in ids] if count > 1 else None
+        members = [
+            (sid, *ports[sid][1:], "observer" if sid in observers else "participant")
+            for sid in ids] if count > 1 else None
         self.servers = {
             sid: Coordinator(folder, sid, sid in real, settings, ports[sid], members) for sid in ids}
 

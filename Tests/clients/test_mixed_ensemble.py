@@ -111,3 +111,31 @@ def test_data_change_hands(tmp_path, first):
         assert len(zk.get_children("/handed")) == 50
         zk.create("/handed/000050", b"")
         zk.stop()
+
+
+@pytest.mark.parametrize("real", [set(), {1, 2, 3}, {4}], ids=["all-ours", "our-observer", "real-observer"])
+def test_an_observer_serves_and_does_not_count(tmp_path, real):
+    with Ensemble(tmp_path, 4, real=real, observers={4}) as ensemble:
+        observer = ensemble.servers[4]
+        assert observer.mode() == "observer"
+        zk = client(address(observer))
+        zk.create("/observed", b"1")
+        writer = client(address(ensemble.servers[1]))
+        seen = []
+        zk.get("/observed", watch=lambda event: seen.append(event.type))
+        writer.set("/observed", b"2")
+        zk.sync("/observed")
+        assert zk.get("/observed")[0] == b"2"
+        wait_until(lambda: seen == ["CHANGED"], 5, "the watch on the observer fires")
+        for number in range(50):
+            writer.create(f"/observed/{number}", b"")
+        zk.sync("/observed")
+        assert len(zk.get_children("/observed")) == 50
+        observer.kill()
+        writer.create("/without", b"")
+        observer.start()
+        ensemble.wait_until_serving()
+        zk.sync("/without")
+        assert zk.exists("/without")
+        zk.stop()
+        writer.stop()

@@ -169,7 +169,8 @@ extension ElectionLinks: FrameHandler {
 enum QuorumAddress {
   /// The first address of a host, on the loop; nil when it has none.
   static func resolve(
-    _ host: String, port: UInt16, on loop: EventLoop, _ completion: @escaping (SocketAddress?) -> Void
+    _ host: String, port: UInt16, on loop: EventLoop,
+    _ completion: @escaping (SocketAddress?) -> Void
   ) {
     let answer = LoopConfined(completion)
     Hosts.resolve(host, port: port, then: loop) { result in

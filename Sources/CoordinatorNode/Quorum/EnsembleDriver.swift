@@ -1,9 +1,9 @@
 // The ensemble's side of a server: drives a ZAB `Peer` with sockets, files and the tree.
 //
-//   election port ---- ElectionLinks --+
-//   quorum port ------ LearnerListener-+--> Peer (machine) --effects--> +-- TxnStore: log, snapshots
-//   the leader ------- LeaderLink -----+                                +-- epoch files
-//   clients' writes -- Coordinator ----+                                +-- Coordinator: tree, clients
+//   election port --- ElectionLinks ---+
+//   quorum port ----- LearnerListener -+-> Peer (machine) -effects-> +- TxnStore: log, snapshots
+//   the leader ------ LeaderLink ------+                             +- epoch files
+//   clients' writes - Coordinator -----+                             +- Coordinator: tree, clients
 //
 // One event at a time: what an effect brings about is queued and stepped when all effects of the
 // event before it are carried out, so machine and tree never disagree about what has happened.
@@ -114,10 +114,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     leader.onConnected = { [unowned self] in handle(.leaderConnected) }
     leader.onPacket = { [unowned self] in handle(.leaderPacket($0)) }
     leader.onSnapshot = { [unowned self] in install($0) }
-    leader.onDisconnected = { [unowned self] reason in
-      CoordinatorLog.quorum.info("disconnected from the leader", ["reason": reason])
-      handle(.leaderDisconnected)
-    }
+    leader.onDisconnected = { [unowned self] in handle(.leaderDisconnected) }
     store.onFlushed = { [unowned self] zxid in
       leader.flushed(Zxid(rawValue: zxid))
       handle(.flushed(Zxid(rawValue: zxid)))

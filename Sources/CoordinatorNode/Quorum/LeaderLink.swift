@@ -24,7 +24,8 @@ final class LeaderLink {
   var onPacket: ((QuorumPacket) -> Void)?
   /// A whole snapshot has come; false: it could not be installed.
   var onSnapshot: ((Database) -> Bool)?
-  var onDisconnected: ((CloseReason) -> Void)?
+  /// The connection could not be made, or is gone.
+  var onDisconnected: (() -> Void)?
 
   /// Follows a whole snapshot.
   static let signature = "BenWasHere"
@@ -46,7 +47,7 @@ final class LeaderLink {
     QuorumAddress.resolve(member.host, port: member.quorumPort, on: loop) { address in
       guard self.attempt == attempt else { return }
       guard let address else {
-        self.onDisconnected?(.unresolved(member.host))
+        self.onDisconnected?()
         return
       }
       var limits = ConnectionLimits()
@@ -149,6 +150,10 @@ extension LeaderLink: StreamHandler {
     self.connection = nil
     gate.dropAll()
     snapshot = nil
-    onDisconnected?(reason)
+    // A leader that does not listen yet is nothing to talk about.
+    if connection.receivedBytes > 0 {
+      CoordinatorLog.quorum.info("disconnected from the leader", ["reason": reason])
+    }
+    onDisconnected?()
   }
 }
