@@ -111,7 +111,8 @@ public final class BrokerNode: Sendable {
     Self.log.info("[KafkaServer id=\(services.brokerID.rawValue)] started")
   }
 
-  private func startGroups() {}
+  /// Before the first assignments, which may make this broker a coordinator.
+  private func startGroups() { services.groups = GroupCoordinator(services: services) }
 
   private func loadLogs() {
     let began = Clock.now()

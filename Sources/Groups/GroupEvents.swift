@@ -10,8 +10,8 @@ public enum GroupEvent: Sendable {
   case commitOffsets(OffsetCommitCommand, RequestToken)
   case deleteGroup(id: String, RequestToken)
   case deleteOffsets(groupID: String, [TopicPartition], RequestToken)
-  /// These partitions no longer exist.
-  case partitionsDeleted([TopicPartition])
+  /// These topics no longer exist.
+  case topicsDeleted(Set<String>)
   /// Look for offsets and groups whose time is over.
   case expire
   /// A transaction's marker was written to this partition of `__consumer_offsets`.
@@ -160,5 +160,12 @@ public struct SyncReply: Sendable {
 public struct LeaveReply: Sendable {
   public var error: ErrorCode
   /// In the order of the command's members; empty when there is an error for all.
-  public var members: [(member: LeaveCommand.Leaver, error: ErrorCode)] = []
+  public var members: [(member: LeaveCommand.Leaver, error: ErrorCode)]
+
+  public init(
+    error: ErrorCode, members: [(member: LeaveCommand.Leaver, error: ErrorCode)] = []
+  ) {
+    self.error = error
+    self.members = members
+  }
 }

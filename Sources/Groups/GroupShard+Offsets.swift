@@ -191,10 +191,15 @@ extension GroupShard {
   }
 
   /// Topics are gone, and offsets in them mean nothing any more.
-  mutating func removeOffsets(of partitions: [TopicPartition]) {
+  mutating func removeOffsets(of topics: Set<String>) {
     for id in groups.keys.sorted() {
       guard var group = groups.removeValue(forKey: id) else { continue }
-      remove(&group, group.offsets.remove(partitions))
+      let gone = group.offsets.allPartitions.filter { topics.contains($0.topic) }
+      if gone.isEmpty {
+        groups[id] = group
+      } else {
+        remove(&group, group.offsets.remove(gone))
+      }
     }
   }
 

@@ -41,6 +41,17 @@ public struct FetchedOffset: Hashable, Sendable {
   public var leaderEpoch: Int32
   public var metadata: String
   public var error: ErrorCode
+
+  public init(
+    partition: TopicPartition, offset: Offset, leaderEpoch: Int32, metadata: String,
+    error: ErrorCode
+  ) {
+    self.partition = partition
+    self.offset = offset
+    self.leaderEpoch = leaderEpoch
+    self.metadata = metadata
+    self.error = error
+  }
 }
 
 extension GroupShard {

@@ -83,7 +83,7 @@ public struct GroupShard: Sendable {
     case .commitOffsets(let command, let token): commitOffsets(command, token)
     case .deleteGroup(let id, let token): deleteGroup(id, token)
     case .deleteOffsets(let id, let partitions, let token): deleteOffsets(id, partitions, token)
-    case .partitionsDeleted(let partitions): removeOffsets(of: partitions)
+    case .topicsDeleted(let topics): removeOffsets(of: topics)
     case .expire: expire()
     case .transactionEnded(let producer, let isCommitted):
       endTransaction(of: producer, isCommitted: isCommitted)

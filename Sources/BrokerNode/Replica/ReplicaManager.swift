@@ -1,8 +1,7 @@
 /// All replicas of this broker: carries out what the partitions' machines ask for.
 ///
-/// Split by role: assignments in `+Assignments`, what coordinators append in `+Coordinators`,
-/// periodic work in `+Maintenance`; followers' fetching is `FetcherManager`, changes of ISRs are
-/// `ISRProposer`.
+/// Split by role: assignments in `+Assignments`, periodic work in `+Maintenance`; followers'
+/// fetching is `FetcherManager`, changes of ISRs are `ISRProposer`.
 import LogStorage
 import Metadata
 import Platform
