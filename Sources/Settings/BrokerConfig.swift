@@ -138,7 +138,7 @@ public struct BrokerConfig: Sendable {
 
   /// `listener.name.<listener>.<key>` and `listener.name.<listener>.<mechanism>.<key>` set a key
   /// for one listener; this gives the key.
-  static func baseName(_ key: String) -> String {
+  public static func baseName(_ key: String) -> String {
     guard key.hasPrefix("listener.name.") else { return key }
     let parts = key.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false)
     guard parts.count == 4 else { return key }

@@ -1,0 +1,169 @@
+/// Runs the controller's machine: carries out its effects on the session's loop, and brings back
+/// what comes of them.
+import Control
+import KafkaMessages
+import KafkaProtocol
+import Metadata
+import Platform
+import Synchronization
+import Telemetry
+import Values
+import ZooKeeperClient
+
+/// Confined to the session's loop, but for `isActive` and `ask`.
+final class ControllerRunner: @unchecked Sendable {  // confined to the loop but for what is noted
+  let loop: EventLoop
+  private let session: ZooKeeperSession
+  private var machine: ZooKeeperController
+  private var channels: [BrokerID: BrokerRequestChannel] = [:]
+  private var replies: [Int: (ControlAnswer) -> Void] = [:]
+  private var nextRequest = 0
+  private let requestTimeoutMs: Int64
+  private let active = Atomic<Bool>(false)
+  private let gauges = Gauges()
+  private static let log = Log("controller")
+
+  /// What metrics show, read from any thread.
+  final class Gauges: Sendable {
+    struct Values: Sendable {
+      var topics = 0
+      var partitions = 0
+      var offlinePartitions = 0
+      var activeBrokers = 0
+    }
+    let values = Mutex(Values())
+  }
+
+  init(session: ZooKeeperSession, machine: ZooKeeperController, requestTimeoutMs: Int64) {
+    self.session = session
+    loop = session.loop
+    self.machine = machine
+    self.requestTimeoutMs = requestTimeoutMs
+  }
+
+  /// From any thread.
+  var isActive: Bool { active.load(ordering: .acquiring) }
+  var metrics: Gauges.Values { gauges.values.withLock { $0 } }
+
+  // MARK: Events
+
+  /// On the loop, once: watches come here from now on.
+  func attach() {
+    session.onWatch { [unowned self] event in step(.changed(event.path)) }
+  }
+
+  func sessionStarted() { step(.sessionStarted) }
+  func sessionExpired() { step(.sessionExpired) }
+
+  func take(_ options: ControllerOptions) {
+    loop.execute { [self] in step(.options(options)) }
+  }
+
+  /// Asks from any thread; the answer comes on the loop.
+  func ask(_ request: ControlRequest, _ reply: @escaping @Sendable (ControlAnswer) -> Void) {
+    loop.execute { [self] in
+      nextRequest += 1
+      replies[nextRequest] = reply
+      step(.request(nextRequest, request))
+    }
+  }
+
+  /// Tells the machine something that has no answer.
+  func tell(_ request: ControlRequest) {
+    loop.execute { [self] in step(.request(0, request)) }
+  }
+
+  private func step(_ event: ZooKeeperController.Event) {
+    var effects: [ZooKeeperController.Effect] = []
+    machine.step(event, at: loop.now, wallTime: loop.wallNow, into: &effects)
+    for effect in effects { perform(effect) }
+    if active.load(ordering: .relaxed) != machine.isActive {
+      active.store(machine.isActive, ordering: .releasing)
+    }
+  }
+
+  // MARK: Effects
+
+  private func perform(_ effect: ZooKeeperController.Effect) {
+    switch effect {
+    case .read(let token, let reads):
+      session.read(reads) { [weak self] results in
+        // With the session everything ends; the machine hears of that by itself.
+        if results.contains(where: Self.isLost) { return }
+        self?.step(.read(token, results))
+      }
+    case .write(let token, let transactions):
+      session.write(transactions) { [weak self] outcomes in
+        if outcomes.contains(where: Self.isLost) { return }
+        self?.step(.written(token, outcomes))
+      }
+    case .openChannel(let broker): open(broker)
+    case .closeChannel(let id): channels.removeValue(forKey: id)?.close()
+    case .send(let request): channels[request.broker]?.send(request)
+    case .respond(let id, let answer, let isToldFirst): respond(id, answer, isToldFirst)
+    case .becameController(let term):
+      Self.log.info("elected", ["epoch": term.epoch.rawValue])
+    case .resigned:
+      for channel in channels.values { channel.close() }
+      channels.removeAll()
+      gauges.values.withLock { $0 = Gauges.Values() }
+      Self.log.info("resigned")
+    case .log(let text): Self.log.info(text)
+    case .wakeAt(let instant):
+      loop.schedule(at: instant) { [weak self] in self?.step(.tick) }
+    }
+  }
+
+  private static func isLost(_ result: ZnodeReadResult) -> Bool {
+    if case .failed = result { true } else { false }
+  }
+
+  private static func isLost(_ outcome: ZnodeOutcome) -> Bool {
+    if case .failed(-1, _) = outcome { true } else { false }
+  }
+
+  private func open(_ broker: BrokerImage) {
+    channels.removeValue(forKey: broker.id)?.close()
+    channels[broker.id] = BrokerRequestChannel(
+      to: broker, listener: machine.listener, controllerID: machine.brokerID,
+      timeoutMs: requestTimeoutMs, on: loop,
+      topicName: { [unowned self] in machine.control.image.topics.name(of: $0) },
+      answered: { [unowned self] request, answer in
+        step(.answer(request.broker, request.brokerEpoch, answer))
+      })
+  }
+
+  private func respond(_ id: Int, _ answer: ControlAnswer, _ isToldFirst: Bool) {
+    guard let reply = replies.removeValue(forKey: id) else { return }
+    // A client that asks this broker next shall find what it was told.
+    if isToldFirst, let channel = channels[machine.brokerID] {
+      channel.afterAll { reply(answer) }
+    } else {
+      reply(answer)
+    }
+  }
+
+  // MARK: Looking in
+
+  /// Counts for the metrics; called now and then, on the loop.
+  func refreshMetrics() {
+    guard machine.isActive else { return }
+    var values = Gauges.Values()
+    let image = machine.control.image
+    values.topics = image.topics.count
+    values.activeBrokers = image.brokers.count
+    image.topics.forEachPartition { _, _, partition in
+      values.partitions += 1
+      let isLed = partition.hasLeader && image.brokers.isAlive(partition.leader)
+      if !isLed { values.offlinePartitions += 1 }
+    }
+    gauges.values.withLock { $0 = values }
+  }
+
+  /// Ends everything without answers to come.
+  func close() {
+    for channel in channels.values { channel.close() }
+    channels.removeAll()
+    for id in replies.keys.sorted() { replies.removeValue(forKey: id)?(.notController) }
+  }
+}

@@ -1,0 +1,233 @@
+/// A broker's part in a ZooKeeper-mode cluster, in the order of its start: a session, the paths that
+/// must be there, the cluster's id, configuration, registration, and the contest for the controller.
+///
+/// When the session expires the broker stays up: a new session is made, it registers again with a
+/// new epoch, and competes again.
+import Control
+import Dispatch
+import KafkaProtocol
+import Metadata
+import Platform
+import Settings
+import Synchronization
+import Telemetry
+import Values
+import ZooKeeperClient
+
+final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
+  // Parts are made by `join` on the starting thread, then confined to `loop`.
+  let loop: EventLoop
+  let session: ZooKeeperSession
+  private let config: BrokerConfig
+  private let version: InterBrokerVersion
+  private var services: BrokerServices?
+  private var registration: BrokerRegistration?
+  private var watcher: ConfigWatcher?
+  private var runner: ControllerRunner?
+  private static let log = Log("zookeeper")
+
+  init(_ config: BrokerConfig, on loop: EventLoop) throws(StartupError) {
+    self.config = config
+    self.loop = loop
+    session = try ZooKeeperSession(config.zooKeeper, on: loop)
+    let text = config.identity.interBrokerProtocolVersion.description
+    guard let version = InterBrokerVersion(text) else {
+      throw StartupError("inter.broker.protocol.version=\(text) is below 1.0")
+    }
+    self.version = version
+  }
+
+  // MARK: Start
+
+  /// Connects, makes the paths that are missing, and answers the cluster's id. Blocks.
+  func connect() throws(StartupError) -> String {
+    let connected = Awaited<Void>()
+    loop.perform { [self] in
+      session.onSession { event in
+        if case .connected = event { connected.fill(.success(())) }
+        if event == .authFailed {
+          connected.fill(.failure(StartupError("zookeeper.connect: authentication failed")))
+        }
+      }
+      session.client.start()
+    }
+    let target = "\(session.client.connectString)"
+    guard let result = connected.wait(ms: config.zooKeeper.connectionTimeoutMs) else {
+      throw StartupError(
+        "zookeeper.connect=\(target): no connection within "
+          + "\(config.zooKeeper.connectionTimeoutMs) ms")
+    }
+    try result.get()
+    try blocking { ClusterZnodes.create(on: self.session, $0) }
+    return try blocking { ClusterZnodes.clusterID(on: self.session, $0) }
+  }
+
+  /// A broker id from the cluster, for `broker.id=-1`. Blocks.
+  func generateBrokerID() throws(StartupError) -> BrokerID {
+    try blocking {
+      ClusterZnodes.nextBrokerID(
+        on: self.session, above: self.config.identity.reservedMaxID, $0)
+    }
+  }
+
+  /// Loads the configuration, registers, sets the services' controller and begins to compete. Blocks.
+  func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError) {
+    var broker = BrokerImage(id: services.brokerID, epoch: .none, endpoints: endpoints)
+    broker.rack = config.identity.rack
+    let machine = ZooKeeperController(
+      brokerID: services.brokerID, version: version,
+      listener: config.network.interBrokerListenerName, options: services.controllerOptions,
+      seed: UInt64.random(in: .min ... .max))
+    let runner = ControllerRunner(
+      session: session, machine: machine,
+      requestTimeoutMs: config.replication.controllerSocketTimeoutMs)
+    let registration = BrokerRegistration(session: session, broker: broker, version: version)
+    let watcher = ConfigWatcher(session: session) { [unowned services, unowned runner] in
+      Self.apply($0, $1, services, runner)
+    }
+    self.services = services
+    self.runner = runner
+    self.registration = registration
+    self.watcher = watcher
+    loop.perform { [self] in
+      session.onWatch { event in watcher.watchFired(event.path) }
+      runner.attach()
+      session.onSession { [unowned self] event in sessionChanged(event) }
+    }
+    try blocking { (done: @escaping (StartupError?) -> Void) in watcher.start { done(nil) } }
+    services.controller = ZooKeeperControllerService(
+      runner: runner, configs: ConfigWriter(session: session, services: services),
+      services: services)
+    services.brokerEpoch = try blocking { registration.register($0) }
+    loop.execute {
+      runner.sessionStarted()
+      self.loop.repeating(everyMs: 1_000) { [weak self] in
+        guard let self, !session.isClosed else { return false }
+        runner.refreshMetrics()
+        return true
+      }
+    }
+  }
+
+  private static func apply(
+    _ entity: ConfigEntity, _ settings: [String: String], _ services: BrokerServices,
+    _ runner: ControllerRunner
+  ) {
+    // Quotas and credentials have no consumer in this broker yet.
+    guard case .resource(let resource) = entity else { return }
+    services.applyConfig(resource, settings)
+    if resource.type == .topic {
+      runner.tell(.topicConfigChanged(resource.name))
+    } else {
+      runner.take(services.controllerOptions)
+    }
+  }
+
+  /// Reads a topic's configuration before the announcement of it comes: a replica that is created
+  /// must not begin with the defaults. The completion is called on the session's loop.
+  func loadTopicConfigs(_ topics: [String], _ completion: @escaping @Sendable () -> Void) {
+    loop.execute { [self] in
+      guard let watcher else { return completion() }
+      watcher.load(topics.map { "topics/\($0)" }, completion)
+    }
+  }
+
+  /// Tells the controller that a log directory of this broker failed.
+  func reportFailedDirectory() {
+    loop.execute { [self] in
+      guard let services else { return }
+      let data = LogDirEventZnode.encode(services.brokerID)
+      session.write([
+        ZnodeTransaction([
+          .create(path: ZnodePath.logDirEvent, data: data, mode: .persistentSequential)
+        ])
+      ]) { _ in }
+    }
+  }
+
+  var isController: Bool { runner?.isActive ?? false }
+  var controllerMetrics: ControllerRunner.Gauges.Values { runner?.metrics ?? .init() }
+
+  // MARK: Sessions that end
+
+  private func sessionChanged(_ event: SessionEvent) {
+    switch event {
+    case .expired:
+      Self.log.warn("the session expired; registering again")
+      runner?.sessionExpired()
+      session.client.startNewSession()
+    case .connected(_, isNew: true): rejoin()
+    case .connected(_, isNew: false), .disconnected, .authFailed: break
+    }
+  }
+
+  private func rejoin() {
+    guard let registration, let watcher, let runner, let services else { return }
+    registration.register { [self] result in
+      switch result {
+      case .success(let epoch):
+        services.brokerEpoch = epoch
+        watcher.start {}
+        runner.sessionStarted()
+      case .failure(let error):
+        // Somebody else has our id: what is here cannot be trusted until he is gone.
+        Self.log.error("\(error)")
+        loop.schedule(afterMs: 1_000) { [weak self] in
+          guard let self, !session.isClosed, session.client.isConnected else { return }
+          rejoin()
+        }
+      }
+    }
+  }
+
+  // MARK: End
+
+  /// Ends the session, and with it the registration and the controllership. Blocks for at most a
+  /// second or so.
+  func leave() {
+    let closed = Awaited<Void>()
+    loop.perform { [self] in runner?.close() }
+    session.close { closed.fill(.success(())) }
+    _ = closed.wait(ms: 2_000)
+  }
+
+  // MARK: Waiting
+
+  private func blocking(
+    _ body: @escaping (@escaping (StartupError?) -> Void) -> Void
+  ) throws(StartupError) {
+    try blocking { (done: @escaping (Result<Void, StartupError>) -> Void) in
+      body { done($0.map { .failure($0) } ?? .success(())) }
+    }
+  }
+
+  private func blocking<T: Sendable>(
+    _ body: @escaping (@escaping (Result<T, StartupError>) -> Void) -> Void
+  ) throws(StartupError) -> T {
+    let waiter = Awaited<T>()
+    let box = Unchecked(body)
+    loop.execute { box.value { waiter.fill($0) } }
+    // Everything asked for has its own limit but the connection, which may stay away.
+    guard let result = waiter.wait(ms: 120_000) else {
+      throw StartupError("the coordination service does not answer")
+    }
+    return try result.get()
+  }
+}
+
+/// A result that one thread waits for and another gives, the first one counting.
+private final class Awaited<T: Sendable>: Sendable {
+  private let result = Mutex<Result<T, StartupError>?>(nil)
+  private let semaphore = DispatchSemaphore(value: 0)
+
+  func fill(_ value: Result<T, StartupError>) {
+    result.withLock { if $0 == nil { $0 = value } }
+    semaphore.signal()
+  }
+
+  /// Nil when the time is up.
+  func wait(ms: Int64) -> Result<T, StartupError>? {
+    _ = semaphore.wait(timeout: .now() + .milliseconds(Int(ms)))
+    return result.withLock { $0 }
+  }
+}
