@@ -24,6 +24,8 @@ public enum LogError: Error, Equatable, Sendable {
   case corrupt(String)
   /// KAFKA_STORAGE_ERROR (56): the log's directory must be taken offline.
   case logDirectoryFailed(SystemError)
+  /// The log was cut while it was being cleaned; the cleaning is void.
+  case changedUnderCleaner
   /// KAFKA_STORAGE_ERROR (56): the log was closed or deleted.
   case closed
 

@@ -59,6 +59,7 @@ struct LogLoader {
     try epochs.truncate(fromEnd: end + 1)
     try epochs.truncate(fromStart: start)
     for segment in segments { try loadFirstTimestamp(segment) }
+    try segments[segments.count - 1].reloadLargest()
     let state = LogState(
       partition: partition, directory: directory, config: config, segments: segments,
       logStartOffset: start, logEndOffset: end,
@@ -81,7 +82,6 @@ struct LogLoader {
     var scanner = segment.scanner(piece: 512)
     guard let header = try scanner.peek(), header.maxTimestamp >= 0 else { return }
     segment.firstTimestamp = header.maxTimestamp
-    segment.bytesSinceIndexEntry = 0
   }
 
   // MARK: What a crash leaves
@@ -132,8 +132,7 @@ struct LogLoader {
       else { continue }
       let segment = try LogSegment(
         directory: directory, baseOffset: base, config: config, nowMs: nowMs)
-      // One that reaches beyond what the new ones cover was not among the replaced.
-      guard try segment.nextOffset() <= end else { continue }
+      // What of its records is not in the new segments was cleaned away.
       try segment.remove()
     }
     for name in try FileSystem.list(directory) where name.hasSuffix(FileNames.swap) {

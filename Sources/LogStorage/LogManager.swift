@@ -9,6 +9,7 @@ public enum LogEvent: Sendable {
   case loadFailed(path: String, LogError)
   case segmentsDeleted(TopicPartition, RetentionResult)
   case cleaned(TopicPartition, CleanerResult)
+  case cleaningFailed(TopicPartition, LogError)
 }
 
 /// All logs of a broker, over all its log directories.

@@ -99,15 +99,30 @@ final class LogSegment {
 
   /// Forgets batches with offsets from `offset` on.
   /// - Parameter position: where the first of them begins.
-  func truncate(to offset: Offset, position: Int) throws(SystemError) {
+  func truncate(to offset: Offset, position: Int) throws {
     try offsetIndex.truncate(to: offset)
     try timeIndex.truncate(to: offset)
     try transactionIndex.truncate(to: offset)
     try file.truncate(to: Int64(position))
     size = position
-    bytesSinceIndexEntry = 0
-    largest = timeIndex.last
     if position == 0 { firstTimestamp = nil }
+    try reloadLargest()
+  }
+
+  /// Works out the largest timestamp: that of the time index, and of the batches that were written
+  /// since its last entry.
+  func reloadLargest() throws {
+    largest = timeIndex.last
+    let indexed = offsetIndex.file.count
+    let start = indexed == 0 ? 0 : try offsetIndex.entry(indexed - 1).position
+    bytesSinceIndexEntry = size - start
+    var scanner = scanner(from: start, piece: 1 << 13)
+    while let header = try scanner.peek() {
+      if header.maxTimestamp > largest.timestamp {
+        largest = (header.maxTimestamp, header.lastOffset)
+      }
+      scanner.skip(header)
+    }
   }
 
   // MARK: Files
@@ -133,6 +148,10 @@ final class LogSegment {
 
   /// The paths of the segment's files, whether there or not.
   var paths: [String] {
+    Self.paths(directory: directory, baseOffset: baseOffset, suffix: suffix)
+  }
+
+  static func paths(directory: String, baseOffset: Offset, suffix: String) -> [String] {
     let stem = "\(directory)/\(FileNames.offset(baseOffset))"
     return [FileNames.log, FileNames.index, FileNames.timeIndex, FileNames.transactionIndex]
       .map { stem + $0 + suffix }

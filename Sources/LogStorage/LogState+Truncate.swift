@@ -43,6 +43,7 @@ extension LogState {
 
   private func ended(at offset: Offset) throws {
     logEndOffset = offset
+    generation += 1
     recent.clear()
     limitPlace = nil
     recoveryPoint = min(recoveryPoint, offset)

@@ -23,6 +23,8 @@ final class LogState {
   var recent = RecentBatches()
   /// Segments out of service whose files are removed once their time has come.
   var condemned: [(segment: LogSegment, dueMs: Int64)] = []
+  /// Counts cuts at the end, which make void what was read before without the lock.
+  var generation = 0
   var isClosed = false
   /// Set by the first failure of the disk; nothing is served after it.
   var failure: SystemError?

@@ -19,6 +19,9 @@ public struct BatchOptions: Sendable {
   public var isControl = false
   /// Set by compaction: until when tombstones and markers of the batch are kept.
   public var deleteHorizonMs: Int64?
+  /// Set by compaction: the last offset of the batch that this one is left of, so that it covers
+  /// the same offsets and sequences.
+  public var lastOffset: Int64?
 
   public init() {}
 }
@@ -162,7 +165,7 @@ public struct BatchBuilder: ~Copyable {
     output.writeInt8(2)
     output.writeUInt32(0)
     output.writeUInt16(attributes)
-    output.writeInt32(Int32(max(lastOffset - options.baseOffset, 0)))
+    output.writeInt32(Int32(max((options.lastOffset ?? lastOffset) - options.baseOffset, 0)))
     output.writeInt64(baseTimestamp)
     output.writeInt64(stamped ? options.logAppendTime : maxTimestamp)
     output.writeInt64(options.producerID)
@@ -176,6 +179,27 @@ public struct BatchBuilder: ~Copyable {
     output.withUnsafeMutableBytes {
       BatchPatch.updateChecksum(of: UnsafeMutableRawBufferPointer(rebasing: $0[start...]))
     }
+  }
+
+  /// Appends a batch without records, which keeps what `header` says of its producer, its offsets
+  /// and its time: what compaction leaves of a producer's last batch.
+  public static func writeEmpty(
+    like header: BatchHeader, into output: inout ByteWriter
+  ) throws(RecordError) {
+    var options = BatchOptions()
+    options.baseOffset = header.baseOffset
+    options.lastOffset = header.lastOffset
+    options.partitionLeaderEpoch = header.partitionLeaderEpoch
+    options.timestampType = header.timestampType
+    options.logAppendTime = header.maxTimestamp
+    options.producerID = header.producerID
+    options.producerEpoch = header.producerEpoch
+    options.baseSequence = header.baseSequence
+    options.isTransactional = header.isTransactional
+    options.isControl = header.isControl
+    var builder = BatchBuilder(options, reserving: 64)
+    builder.maxTimestamp = header.maxTimestamp
+    try builder.finish(into: &output)
   }
 
   private var attributes: UInt16 {
