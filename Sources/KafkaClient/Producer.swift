@@ -7,7 +7,7 @@ import Values
 /// Sends records to a cluster. Safe to use from any thread.
 ///
 /// Records are gathered into batches by partition and sent by one event loop; no task is made for a
-/// record. `send` with a closure never waits; the asynchronous one waits for the delivery.
+/// record. `enqueue` never waits; `send` waits for the delivery.
 ///
 /// Configured by Kafka's own keys (`bootstrap.servers`, `acks`, `linger.ms`, …).
 public final class Producer: @unchecked Sendable {  // `sender` is touched on the loop only
@@ -92,7 +92,7 @@ public final class Producer: @unchecked Sendable {  // `sender` is touched on th
   ///   it must not block.
   /// - Throws: `.bufferFull` when `buffer.memory` is used up (wait with `waitForSpace`),
   ///   `.recordTooLarge`, `.closed`.
-  public func send(
+  public func enqueue(
     _ record: ProducerRecord, _ report: DeliveryReport? = nil
   ) throws(ClientError) {
     switch try accumulator.append(record, report, linger: lingers) {
@@ -114,7 +114,7 @@ public final class Producer: @unchecked Sendable {  // `sender` is touched on th
       let result: Result<RecordMetadata, ClientError> = await withCheckedContinuation {
         continuation in
         do throws(ClientError) {
-          try send(record) { continuation.resume(returning: $0) }
+          try enqueue(record) { continuation.resume(returning: $0) }
         } catch {
           continuation.resume(returning: .failure(error))
         }
