@@ -30,25 +30,26 @@ public final class BrokerNode: Sendable {
   /// Starts a broker and returns when it serves.
   init(
     _ config: BrokerConfig, controlLoop: EventLoop,
-    membership makeMembership: (BrokerConfig, EventLoop) throws(StartupError) -> any ClusterMembership
-  ) throws(StartupError) {
+    membership makeMembership: (BrokerConfig, EventLoop) throws -> any ClusterMembership
+  ) throws {
     for warning in config.warnings { Log("config").warn(warning) }
     self.controlLoop = controlLoop
     let parts = try Self.makeParts(config)
     loops = parts.loops
     io = parts.io
-    let overrides = TopicOverrides()
-    logs = Self.takeDirectories(config, overrides)
+    let link = ServicesLink()
+    logs = Self.takeDirectories(config, link)
     try Self.checkDirectories(logs)
     membership = try makeMembership(config, controlLoop)
     let clusterID = try membership.connect()
     let id = try MetaProperties.settle(
       logs.liveDirectories, configured: config.identity.brokerID, clusterID: clusterID,
-      generate: { [membership] () throws(StartupError) in try membership.generateBrokerID() })
+      generate: { [membership] in try membership.generateBrokerID() })
     services = BrokerServices(
       brokerID: id, config: config, clusterID: clusterID, apis: .zooKeeperBroker, io: io,
       loopCount: parts.loops.loops.count)
-    overrides.attach(services)
+    link.attach(services)
+    services.membership = membership
     try wire()
     try open()
   }
@@ -67,12 +68,15 @@ public final class BrokerNode: Sendable {
   }
 
   private static func takeDirectories(
-    _ config: BrokerConfig, _ overrides: TopicOverrides
+    _ config: BrokerConfig, _ link: ServicesLink
   ) -> LogManager {
     LogManager(
       paths: config.log.directories,
-      configure: { topic in overrides.logConfig(topic) ?? LogConfig() },
-      onEvent: { LogEvents.report($0) })
+      configure: { topic in link.logConfig(topic) ?? LogConfig() },
+      onEvent: { event in
+        LogEvents.report(event)
+        if case .directoryFailed = event { link.directoryFailed() }
+      })
   }
 
   private static func checkDirectories(_ logs: LogManager) throws(StartupError) {
@@ -100,7 +104,7 @@ public final class BrokerNode: Sendable {
     }
   }
 
-  private func open() throws(StartupError) {
+  private func open() throws {
     loadLogs()
     let endpoints = try listen()
     BrokerGauges.register(services)

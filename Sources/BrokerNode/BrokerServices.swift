@@ -33,6 +33,7 @@ final class BrokerServices: Sendable {
     var replicas: ReplicaManager?
     var channel: ControllerChannel?
     var producerIDs: ProducerIDBlocks?
+    var membership: (any ClusterMembership)?
   }
 
   init(
@@ -117,6 +118,12 @@ final class BrokerServices: Sendable {
   var groups: (any GroupService)? {
     get { attached.withLock { $0.groups } }
     set { attached.withLock { $0.groups = newValue } }
+  }
+
+  /// The broker's part in the cluster; nil in tests of single parts.
+  var membership: (any ClusterMembership)? {
+    get { attached.withLock { $0.membership } }
+    set { attached.withLock { $0.membership = newValue } }
   }
 
   func attach(

@@ -32,8 +32,8 @@ enum LogEvents {
   }
 }
 
-/// Topic settings for the log manager, which exists before the services that know them.
-final class TopicOverrides: Sendable {
+/// From the log manager to the services, which are made after it.
+final class ServicesLink: Sendable {
   private let services = Mutex<BrokerServices?>(nil)
 
   func attach(_ services: BrokerServices) { self.services.withLock { $0 = services } }
@@ -41,5 +41,12 @@ final class TopicOverrides: Sendable {
   func logConfig(_ topic: String) -> LogConfig? {
     guard let services = services.withLock({ $0 }) else { return nil }
     return services.logConfig(services.topicConfig(topic))
+  }
+
+  /// Replicas in the directory are lost; the controller is told, and asks which.
+  func directoryFailed() {
+    guard let services = services.withLock({ $0 }) else { return }
+    services.replicas.markLostReplicas()
+    services.membership?.reportFailedDirectory()
   }
 }

@@ -45,8 +45,8 @@ struct MetaProperties: Equatable {
   /// to it and to the cluster, and marks those that are new.
   static func settle(
     _ directories: [LogDirectory], configured: BrokerID, clusterID: String,
-    generate: () throws(StartupError) -> BrokerID
-  ) throws(StartupError) -> BrokerID {
+    generate: () throws -> BrokerID
+  ) throws -> BrokerID {
     var known: [(directory: String, meta: MetaProperties?)] = []
     for directory in directories {
       known.append((directory.path, try read(directory.path)))

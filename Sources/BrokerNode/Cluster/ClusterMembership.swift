@@ -5,7 +5,7 @@ import Platform
 import Settings
 import Values
 
-/// Methods block, and are called on the starting thread only, in the order given here.
+/// Methods that throw block, and are called on the starting thread only, in the order given here.
 protocol ClusterMembership: AnyObject, Sendable {
   /// Reaches the coordination service, creates what must be there, and finds out the cluster's id.
   func connect() throws(StartupError) -> String
@@ -17,6 +17,13 @@ protocol ClusterMembership: AnyObject, Sendable {
   /// `services.brokerEpoch`, `services.controller` is set, and stored configurations have been
   /// applied. Sessions that expire later are renewed without anybody's help.
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError)
+
+  /// Reads topics' configurations again before replicas are made by them; `completion` comes on
+  /// any thread.
+  func loadTopicConfigs(_ topics: [String], _ completion: @escaping @Sendable () -> Void)
+
+  /// Tells the controller that a log directory of this broker has failed.
+  func reportFailedDirectory()
 
   /// Gives up the registration and, if this is the controller, the office.
   func leave()

@@ -18,8 +18,25 @@ enum LeaderAndIsrHandler: ApiHandler {
       return
     }
     let replicas = services.replicas
-    replicas.stateChanges.submit {
-      pending.send(apply(request, version: pending.version, replicas))
+    let apply: @Sendable () -> Void = {
+      replicas.stateChanges.submit {
+        pending.send(Self.apply(request, version: pending.version, replicas))
+      }
+    }
+    // A new replica must not begin with the defaults when its topic has settings of its own.
+    let new = newTopics(request, services)
+    guard !new.isEmpty, let membership = services.membership else { return apply() }
+    membership.loadTopicConfigs(new, apply)
+  }
+
+  private static func newTopics(
+    _ request: LeaderAndIsrRequest, _ services: BrokerServices
+  ) -> [String] {
+    request.topicStates.compactMap { topic in
+      let isNew = topic.partitionStates.contains { state in
+        services.partitions[topic.topicName, state.partitionIndex] == nil
+      }
+      return isNew ? topic.topicName : nil
     }
   }
 

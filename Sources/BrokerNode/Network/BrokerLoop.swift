@@ -19,7 +19,7 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
   let anonymous = ClientSession(listener: "", host: "")
   var random: SplitMix
 
-  var waiting = WaitTable<Waiter>()
+  var waiting = WaitTable<any WaitingRequest>()
   var sessions: FetchSessionCache
   private var deadlineTimer = LoopTimer.none
   private var armedDeadline = Instant.distantFuture
@@ -78,7 +78,7 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
   // MARK: Waiting
 
   /// Parks a request until one of its partitions changes or its time is up.
-  func wait(_ waiter: Waiter, on partitions: [Partition], until deadline: Instant) {
+  func wait(_ waiter: any WaitingRequest, on partitions: [Partition], until deadline: Instant) {
     for partition in partitions { partition.noteInterest(ofLoop: index) }
     waiting.park(waiter, keys: partitions.map(\.index), until: deadline)
     if deadline < armedDeadline { arm(deadline) }
@@ -183,5 +183,3 @@ protocol WaitingRequest: AnyObject {
   /// Answers with what there is.
   func expire(on loop: BrokerLoop)
 }
-
-typealias Waiter = any WaitingRequest

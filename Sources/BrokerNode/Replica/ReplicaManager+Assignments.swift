@@ -143,6 +143,13 @@ extension ReplicaManager {
     }
   }
 
+  /// A log directory went offline: so did everything in it.
+  func markLostReplicas() {
+    for at in logs.offlinePartitions {
+      if let partition = services.partitions[at] { markOffline(partition) }
+    }
+  }
+
   /// The disk under a replica failed: it serves nothing any more, and the others take over.
   func markOffline(_ partition: Partition) {
     let isNew = partition.state.withLock { state in
