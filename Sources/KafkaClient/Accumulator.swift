@@ -206,14 +206,15 @@ final class Accumulator: Sendable {
   }
 
   /// Returns when something was released.
-  func waitForSpace() async {
+  /// - Parameter waiting: called once the wait has begun, to make the sender look.
+  func waitForSpace(_ waiting: @Sendable () -> Void) async {
     await withCheckedContinuation { continuation in
       let isFree = state.withLock { state in
         if state.used == 0 || state.isClosed { return true }
         state.spaceWaiters.append(continuation)
         return false
       }
-      if isFree { continuation.resume() }
+      if isFree { continuation.resume() } else { waiting() }
     }
   }
 

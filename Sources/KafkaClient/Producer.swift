@@ -129,8 +129,8 @@ public final class Producer: @unchecked Sendable {  // `sender` is touched on th
 
   /// Waits until some of `buffer.memory` has been given back.
   public func waitForSpace() async {
-    wake()
-    await accumulator.waitForSpace()
+    // While somebody waits, batches go without lingering.
+    await accumulator.waitForSpace { wake() }
   }
 
   private func wake() {

@@ -1,1 +1,0 @@
-// KafkaClient tests: to be written.
