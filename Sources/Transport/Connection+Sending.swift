@@ -34,17 +34,22 @@ extension Connection: TurnHook {
   func sendOnce() {
     while !isWarming {
       if progress.remaining == 0 {
-        guard queue.ready.count > 0 else { return }
-        swap(&sending, &queue.ready.writer)
+        guard let next = queue.takeReady() else { return }
+        sending = next
         progress = SendProgress()
-        progress.remaining = sending.count + sending.splicedCount
+        progress.remaining = next.count
       }
-      switch sendNextPiece() {
+      guard let buffer = sending else { return }
+      switch sendNextPiece(buffer) {
       case .bytes(let count):
         sentBytes += Int64(count)
         lastMoved = loop.now
         progress.remaining -= count
-        if progress.remaining == 0 { sending.removeAll(keepingAtMost: 1 << 14) }
+        // Whoever closes the connection may be writing into the buffer still.
+        if progress.remaining == 0, !isEnding {
+          sending = nil
+          queue.pool.give(buffer)
+        }
       case .wouldBlock: return
       case .end:
         // The file has become shorter than what was promised: the frame cannot be completed.
@@ -58,19 +63,21 @@ extension Connection: TurnHook {
   }
 
   /// One call: a run of memory up to the next splice, or a splice.
-  private func sendNextPiece() -> Socket.Transfer {
-    let splices = sending.splices
+  private func sendNextPiece(_ buffer: OutputBuffer) -> Socket.Transfer {
+    let splices = buffer.writer.splices
     if progress.splice < splices.count {
       let splice = splices[progress.splice]
       if progress.position == splice.position { return sendSplice(splice) }
-      return sendMemory(upTo: splice.position, more: true)
+      return sendMemory(buffer, upTo: splice.position, more: true)
     }
-    return sendMemory(upTo: sending.count, more: false)
+    return sendMemory(buffer, upTo: buffer.writer.count, more: false)
   }
 
-  private func sendMemory(upTo end: Int, more: Bool) -> Socket.Transfer {
+  private func sendMemory(
+    _ buffer: OutputBuffer, upTo end: Int, more: Bool
+  ) -> Socket.Transfer {
     let start = progress.position
-    let result = sending.withUnsafeBytes { bytes in
+    let result = buffer.writer.withUnsafeBytes { bytes in
       channel.write(UnsafeRawBufferPointer(rebasing: bytes[start..<end]), more: more)
     }
     if case .bytes(let count) = result { progress.position += count }

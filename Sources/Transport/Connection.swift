@@ -38,10 +38,10 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   var watch: Watch?
   var interest: Readiness = []
   var input = InputBuffer()
-  var queue = OutputQueue()
+  var queue: OutputQueue
   /// What the kernel has not taken yet. New output gathers in `queue` until this is empty, so that
   /// memory is not held by bytes that have long been sent.
-  var sending = ByteWriter(reserving: 64)
+  var sending: OutputBuffer?
   var progress = SendProgress()
   var regions = RegionTable()
   var isFlushScheduled = false
@@ -75,6 +75,7 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     self.handler = handler
     self.limits = limits
     self.state = state
+    queue = OutputQueue(pool: BufferPool.of(loop))
     id = ConnectionNumbers.next()
     lastReceived = loop.now
     lastMoved = loop.now
@@ -130,7 +131,7 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
 
   /// Bytes written and not yet taken by the kernel, those that wait behind a parked reply not
   /// counted.
-  public var unsentBytes: Int { progress.remaining + queue.ready.count }
+  public var unsentBytes: Int { progress.remaining + queue.readyCount }
   /// Replies owed.
   public var parkedReplies: Int { queue.parkedCount }
 
@@ -169,10 +170,13 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     channel.close()
     // A handler that closes in the middle of its frame may still be looking at the frame.
     if !isReceiving { input.release() }
-    queue.removeAll()
-    sending.removeAll(keepingAtMost: 0)
     progress = SendProgress()
     regions.removeAll()
+    // Buffers go only when nobody can be writing into them any more.
+    loop.execute { [self] in
+      queue.removeAll()
+      sending = nil
+    }
     if reason.isViolation, let listenerName {
       Self.log.warn(
         "connection closed: \(reason)",

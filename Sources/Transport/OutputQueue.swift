@@ -1,31 +1,5 @@
 import Bytes
 import Containers
-import Platform
-
-/// Where encoded bytes wait, in the order in which they leave. A class, so that a place in the
-/// queue can be written to while others are.
-final class OutputBuffer {
-  /// The writer's fixed place: handed out as an address, because an accessor that yields a class's
-  /// property would allocate its frame at every access.
-  let place: UnsafeMutablePointer<ByteWriter>
-  var writer: ByteWriter {
-    unsafeAddress { UnsafePointer(place) }
-    unsafeMutableAddress { place }
-  }
-
-  init() {
-    place = .allocate(capacity: 1)
-    place.initialize(to: ByteWriter(reserving: 512))
-  }
-
-  deinit {
-    place.deinitialize(count: 1)
-    place.deallocate()
-  }
-
-  /// Bytes to send, spliced ones included.
-  var count: Int { writer.count + writer.splicedCount }
-}
 
 /// A reply that will be given later; its place in the order of replies is kept.
 public struct ReplySlot: Hashable, Sendable {
@@ -42,24 +16,40 @@ struct OutputQueue {
     var tail: OutputBuffer?
   }
 
-  /// Bytes that nothing waits before.
-  let ready = OutputBuffer()
-  private var places = RingQueue<Place>()
+  let pool: BufferPool
+  /// What nothing waits before.
+  private var ready: OutputBuffer?
+  private var places = RingQueue<Place>(reserving: 4)
   private var firstSequence: UInt64 = 0
-  private var spare: [OutputBuffer] = []
 
-  init() {}
+  init(pool: BufferPool) { self.pool = pool }
 
+  /// Bytes that could be sent now.
+  var readyCount: Int { ready?.count ?? 0 }
   /// Places that wait for their reply, or for one before them.
   var parkedCount: Int { places.count }
 
+  /// Hands out what could be sent now, to be given to the pool when it has been.
+  mutating func takeReady() -> OutputBuffer? {
+    guard let buffer = ready, buffer.count > 0 else { return nil }
+    ready = nil
+    return buffer
+  }
+
   /// Where to write what comes next.
   mutating func current() -> OutputBuffer {
-    guard let last = places.last else { return ready }
+    guard let last = places.last else { return readyBuffer() }
     if let tail = last.tail { return tail }
-    let tail = take()
+    let tail = pool.take()
     last.tail = tail
     return tail
+  }
+
+  private mutating func readyBuffer() -> OutputBuffer {
+    if let ready { return ready }
+    let buffer = pool.take()
+    ready = buffer
+    return buffer
   }
 
   mutating func park() -> ReplySlot {
@@ -67,28 +57,27 @@ struct OutputQueue {
     return ReplySlot(sequence: firstSequence &+ UInt64(places.count - 1))
   }
 
-  /// The buffer for a parked reply: `ready` itself when it is the oldest. Nil when the slot has
-  /// been answered before.
+  /// The buffer for a parked reply: the ready one itself when it is the oldest. Nil when the slot
+  /// has been answered before.
   mutating func begin(_ slot: ReplySlot) -> OutputBuffer? {
     guard slot.sequence >= firstSequence else { return nil }
     let index = slot.sequence - firstSequence
     guard index < UInt64(places.count) else { return nil }
     let place = places[Int(index)]
     guard place.reply == nil else { return nil }
-    if index == 0 { return ready }
-    let reply = take()
+    if index == 0 { return readyBuffer() }
+    let reply = pool.take()
     place.reply = reply
     return reply
   }
 
   /// After a reply was written into what `begin` gave: moves everything that nothing waits before
-  /// any more into `ready`.
+  /// any more into the ready buffer.
   mutating func finish(_ slot: ReplySlot) {
     guard slot.sequence == firstSequence else { return }
     leaveFirst()
     while let place = places.first, let reply = place.reply {
       move(reply)
-      place.reply = nil
       leaveFirst()
     }
   }
@@ -100,18 +89,21 @@ struct OutputQueue {
   }
 
   private mutating func move(_ buffer: OutputBuffer) {
-    ready.writer.append(buffer.writer)
-    buffer.writer.removeAll(keepingAtMost: 1 << 16)
-    if spare.count < 4 { spare.append(buffer) }
+    if readyCount == 0 {
+      // Nothing before it: the buffer itself becomes the ready one.
+      if let empty = ready { pool.give(empty) }
+      ready = buffer
+      return
+    }
+    readyBuffer().writer.append(buffer.writer)
+    pool.give(buffer)
   }
 
-  private mutating func take() -> OutputBuffer { spare.popLast() ?? OutputBuffer() }
-
+  /// Forgets everything; slots handed out before stay unanswerable.
   mutating func removeAll() {
     firstSequence &+= UInt64(places.count)
     places.removeAll()
-    ready.writer.removeAll(keepingAtMost: 0)
-    spare = []
+    ready = nil
   }
 }
 

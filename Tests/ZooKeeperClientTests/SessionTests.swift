@@ -100,7 +100,7 @@ func eventually(_ body: () -> Bool) async throws {
       server.fallSilent(true)
       let lost = Task { try await client.getData("/") }
       // The request must be on its way before the connection goes.
-      try await Task.sleep(for: .milliseconds(50))
+      try await eventually { client.loop.perform { client.pending.count } == 1 }
       server.fallSilent(false)
       server.dropConnections()
       await #expect(throws: ZooKeeperError.connectionLoss) { try await lost.value }
