@@ -10,6 +10,11 @@ extension Connection: TimerTarget {
     limits: ConnectionLimits = ConnectionLimits(), context: AnyObject? = nil
   ) -> Connection {
     precondition(loop.isCurrent, "a connection is made on its own loop")
+    // What this side sends is its own affair. Were answers not read while requests wait, two sides
+    // that hold back could wait for each other for ever.
+    var limits = limits
+    limits.highWaterBytes = .max
+    limits.maxParkedReplies = .max
     let socket: Socket
     do {
       socket = try Socket.connecting(to: address)

@@ -109,6 +109,8 @@ extension Connection: ReadinessHandler {
     defer { isReceiving = false }
     var position = 0
     while position < bytes.count {
+      // Many small requests in one read can ask for more than the peer will ever take.
+      if !isPaused, unsentBytes >= limits.highWaterBytes { pause() }
       if !mayRead {
         hasHeldInput = state == .open
         break

@@ -51,7 +51,7 @@ public struct ConnectionLimits: Sendable {
   /// `socket.request.max.bytes`: a frame above this ends the connection. In stream mode: the most
   /// that may lie unconsumed.
   public var maxFrameBytes = 104_857_600
-  /// Unsent output above which the socket is not read from any more.
+  /// Unsent output above which the socket is not read from any more; accepted connections only.
   public var highWaterBytes = 1 << 20
   /// Unsent output below which it is read from again.
   public var lowWaterBytes = 1 << 18

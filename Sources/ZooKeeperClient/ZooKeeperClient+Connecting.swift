@@ -35,11 +35,10 @@ extension ZooKeeperClient {
     var limits = ConnectionLimits()
     limits.maxFrameBytes = options.maxFrameBytes
     limits.connectTimeoutMs = connectTimeoutMs
-    limits.highWaterBytes = .max
     connection = Connection.connect(to: address, on: loop, .frames(self), limits: limits)
     let mine = attempt
     // The handshake has to be answered too, not only the connection made.
-    loop.schedule(afterMs: connectTimeoutMs + connectTimeoutMs / 2) { [weak self] in
+    loop.schedule(afterMs: connectTimeoutMs) { [weak self] in
       guard let self, attempt == mine, state == .connecting || state == .handshaking else { return }
       connection?.close(.connectTimedOut)
     }

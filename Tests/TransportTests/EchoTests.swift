@@ -87,14 +87,14 @@ extension Connection {
     let server = try Server(on: group) { _ in .frames(EchoHandler()) }
     let collector = Collector()
     let client = group.loops[1].client(to: server.address, collector)
-    let sizes = [0, 1, 3, 4, 100, 65_535, 262_144, 262_145, 1_000_000, 5_000_000, 7]
+    let sizes = [0, 1, 3, 4, 100, 65_535, 262_144, 262_145, 1_500_000, 7]
     for (index, size) in sizes.enumerated() {
       client.send(frame: [UInt8](repeating: UInt8(index), count: size))
     }
     let frames = try await collector.frames(atLeast: sizes.count)
     #expect(frames.map(\.count) == sizes)
     for (index, frame) in frames.enumerated() {
-      #expect(frame.allSatisfy { $0 == UInt8(index) })
+      #expect(frame == [UInt8](repeating: UInt8(index), count: frame.count))
     }
     #expect(server.connectionCount == 1)
     server.stop()

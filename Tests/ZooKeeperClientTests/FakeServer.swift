@@ -47,8 +47,9 @@ final class FakeServer: FrameHandler, @unchecked Sendable {  // state: on its on
 
   // MARK: What a test does to it
 
-  func dropConnections() {
+  func dropConnections(silent: Bool = false) {
     loop.perform { [self] in
+      isSilent = silent
       for connection in Array(connections.values) { connection.close(.local("dropped")) }
     }
   }
