@@ -27,6 +27,8 @@ enum LogEvents {
           "partition": partition, "segments": result.deletedSegments,
           "bytes": result.deletedBytes, "start": result.logStartOffset,
         ])
+    case .cleaningFailed(let partition, let error):
+      log.warn("log not cleaned: \(error)", ["partition": partition])
     case .cleaned(let partition, _): log.debug("log cleaned", ["partition": partition])
     }
   }

@@ -1,1 +1,4 @@
-// jackdaw-broker: entry point, to be written.
+import BrokerNode
+import Foundation
+
+exit(BrokerCommand.run(Array(CommandLine.arguments.dropFirst())))

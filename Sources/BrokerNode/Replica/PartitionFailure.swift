@@ -44,7 +44,7 @@ struct PartitionFailure: Error {
     case .invalidTransactionState: self.init(.invalidTxnState)
     case .coordinatorFenced: self.init(.transactionCoordinatorFenced)
     case .unexpectedOffset, .corrupt: self.init(.corruptMessage, "\(error)")
-    case .logDirectoryFailed, .closed: self.init(.kafkaStorageError)
+    case .logDirectoryFailed, .changedUnderCleaner, .closed: self.init(.kafkaStorageError)
     }
   }
 }

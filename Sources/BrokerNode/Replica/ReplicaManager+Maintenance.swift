@@ -1,5 +1,6 @@
 /// Periodic work: ISR checks on a loop; flushing, retention, cleaning and checkpoints on I/O
 /// threads.
+import Dispatch
 import LogStorage
 import Platform
 import Synchronization
@@ -29,6 +30,9 @@ extension ReplicaManager {
       manager.logs.runRetention(now: now)
       manager.logs.expireProducers(now: now)
     }
+    if config.log.isCleanerEnabled {
+      every(config.log.cleanerBackoffMs, on: loop) { $0.clean() }
+    }
     every(min(30_000, config.log.retentionCheckIntervalMs), on: loop) { manager in
       manager.logs.removeCondemned(now: Clock.wallNow())
     }
@@ -48,6 +52,22 @@ extension ReplicaManager {
         }
       }
     }
+  }
+
+  /// Cleans compacted logs until none is dirty enough.
+  private func clean() {
+    let log = services.config.log
+    var limits = CleanerConfig()
+    limits.dedupeBufferSize = Int(clamping: log.cleanerDedupeBufferSize)
+    limits.loadFactor = log.cleanerDedupeBufferLoadFactor
+    if log.cleanerIOMaxBytesPerSecond < 1e15 {
+      let nanosecondsPerByte = 1e9 / max(1, log.cleanerIOMaxBytesPerSecond)
+      limits.throttle = { bytes in
+        let pause = DispatchTimeInterval.nanoseconds(Int(Double(bytes) * nanosecondsPerByte))
+        _ = DispatchSemaphore(value: 0).wait(timeout: .now() + pause)
+      }
+    }
+    while !services.isShuttingDown, logs.runCleaner(limits: limits, now: Clock.wallNow()) {}
   }
 
   private func checkISRs(on loop: BrokerLoop) {
