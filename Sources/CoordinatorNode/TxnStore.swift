@@ -149,10 +149,13 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     try LogTruncation(directory: directory).removeAll()
   }
 
-  /// Cuts the log behind a transaction; durable on return. Blocks. What was appended and not
-  /// flushed is forgotten, and `onFlushed` will not speak of it.
+  /// Cuts the log behind a transaction; on return, what is left is durable. Blocks. `onFlushed`
+  /// will not speak of what was appended before.
   public func truncate(to zxid: Int64) throws(StorageError) {
+    // What waits to be written may belong to what is kept.
+    let (batch, first) = (gathered.array(), gatheredFirst)
     settle()
+    if !batch.isEmpty { try writer.append(batch, first: first) }
     writer.roll()
     try LogTruncation(directory: directory).cut(after: zxid)
   }

@@ -58,7 +58,8 @@ public struct Election: Sendable {
     zxid: Zxid, peerEpoch: Int64, at now: Instant, into effects: inout [Effect]
   ) {
     state = .looking
-    logicalClock += 1
+    // Wrapping: the number comes from the network, and a hostile one must not end the server.
+    logicalClock &+= 1
     // An observer must not propose itself, so that it adopts whatever the voters say.
     initialVote =
       ensemble.isVoter(own)

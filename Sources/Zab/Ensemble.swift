@@ -21,6 +21,10 @@ public struct Ensemble: Hashable, Sendable {
     totalWeight = voters.reduce(0) { $0 + (weights[$1] ?? 1) }
   }
 
+  public func contains(_ server: ServerID) -> Bool {
+    voters.contains(server) || observers.contains(server)
+  }
+
   public func isVoter(_ server: ServerID) -> Bool { voters.contains(server) }
 
   /// 0 for servers that do not vote.

@@ -41,6 +41,8 @@ extension Leader {
     epochAfter accepted: Int64, by server: ServerID, at now: Instant,
     _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {
+    // A stranger's word would only drive the epoch up.
+    guard context.ensemble.contains(server) else { return }
     if accepted >= epoch { epoch = accepted + 1 }
     if context.ensemble.isVoter(server) { connected.insert(server) }
     guard connected.contains(context.own), context.ensemble.isQuorum(connected) else { return }

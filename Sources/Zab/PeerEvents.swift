@@ -78,8 +78,8 @@ public enum PeerEffect: Hashable, Sendable {
   case persistCurrentEpoch(Int64)
   /// Logged now, durable when `flushed` says so.
   case append(Proposal)
-  /// *Durable.* Cuts the log after this transaction and brings the tree back to it. No `flushed` of
-  /// what was cut may follow.
+  /// *Durable*, what is left included. Cuts the log after this transaction and brings the tree back
+  /// to it. No `flushed` of what was cut may follow.
   case truncate(to: Zxid)
 
   // The server above.

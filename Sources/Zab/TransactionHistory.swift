@@ -52,12 +52,12 @@ public struct TransactionHistory: Sendable {
     while commitFirst() != nil {}
   }
 
-  /// Forgets everything after `zxid`, which becomes the end of the log.
+  /// Forgets everything after `zxid`, which becomes the end of the log. What is left is durable.
   mutating func truncate(to zxid: Zxid) {
     pending.truncate(after: zxid)
     recent.truncate(after: zxid)
     lastProcessed = min(lastProcessed, zxid)
-    durable = min(durable, zxid)
+    durable = lastLogged
   }
 
   /// Replaces everything by a durable snapshot.

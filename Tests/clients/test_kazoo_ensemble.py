@@ -1,9 +1,12 @@
 """Three coordination servers under a real client: kazoo, with its recipes, and kills of any member."""
 
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
+from random import Random
 
 import pytest
 from kazoo.client import KazooClient
@@ -356,6 +359,45 @@ def test_a_server_that_was_away_catches_up(tmp_path):
         ensemble.wait_until_serving()
         assert_present([follower], "/away", range(400))
         zk.stop()
+
+
+def test_garbage_between_servers_is_survived(ensemble, zk):
+    """Anybody can connect to the ports that servers use among themselves."""
+    random = Random(1)
+    hello = struct.pack(">qqi", -65536, 2, 14) + b"127.0.0.1:9999"
+    votes = [
+        struct.pack(">iiqqqqii", 44, 0, 3, 2**63 - 1, 2**63 - 1, 2**63 - 1, 2, 0),
+        struct.pack(">iiqqqqii", 44, 2, 9, 5, 5, 5, 2, 2**31 - 1),
+        struct.pack(">i", -1), struct.pack(">i", 2**31 - 1), b"",
+    ]
+    packets = [
+        struct.pack(">iqi", 11, 2**63 - 1, 20) + struct.pack(">qiqi", 77, 0x10000, 0, -1),
+        struct.pack(">iqi", 1, 0, 2**31 - 1), struct.pack(">iqi", 11, 0, -2),
+        struct.pack(">iqii", 3, 0, -1, -1),
+    ]
+    for server in ensemble.servers.values():
+        for _ in range(30):
+            for port, words in ((server.election_port, [hello + vote for vote in votes]),
+                                (server.quorum_port, packets)):
+                noise = random.randbytes(random.randrange(200))
+                data = random.choice([noise, random.choice(words), random.choice(words) + noise])
+                try:
+                    with socket.create_connection(("127.0.0.1", port), timeout=2) as wire:
+                        wire.sendall(data)
+                        if random.random() < 0.2:
+                            time.sleep(0.02)
+                except OSError:
+                    pass  # refused, or closed at once: both are right
+    assert all(server.is_running for server in ensemble.servers.values())
+    ensemble.wait_until_serving()
+
+    def writes():
+        try:
+            zk.ensure_path("/after-garbage")
+            return True
+        except LOST:
+            return False
+    wait_until(writes, 30, "the ensemble goes on")
 
 
 def test_a_paused_leader_is_replaced_and_comes_back_as_follower(tmp_path):

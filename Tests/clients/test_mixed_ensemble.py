@@ -139,3 +139,44 @@ def test_an_observer_serves_and_does_not_count(tmp_path, real):
         assert zk.exists("/without")
         zk.stop()
         writer.stop()
+
+
+@pytest.mark.parametrize("real", [set(), {3}, {1, 2}], ids=name)
+def test_what_only_a_dead_leader_had_is_cut_off(tmp_path, real):
+    settings = {"tickTime": 1500, "initLimit": 10, "syncLimit": 4}
+    with Ensemble(tmp_path, 3, real=real, settings=settings) as ensemble:
+        leader = ensemble.leader()
+        others = [server for server in ensemble.servers.values() if server is not leader]
+        zk = client(address(leader))
+        zk.create("/cut", b"")
+        for server in others:
+            server.kill()
+        # The leader notices within a tick that it is alone; until then it logs what it is asked.
+        zk.create_async("/cut/lost", b"")
+        wait_until(lambda: b"/cut/lost" in b"".join(
+            file.read_bytes() for file in (leader.data / "version-2").glob("log.*")),
+            5, "the leader has logged it")
+        leader.kill()
+        zk.stop()
+        for server in others:
+            server.start()
+        ensemble.wait_until_serving(among=[server.sid for server in others])
+        # Nothing has been written in the new epoch: the old leader's log is the longest there is.
+        leader.start()
+        ensemble.wait_until_serving()
+        assert leader.mode() == "follower"
+        assert ("Truncating log" if leader.real else "truncating the log") in leader.log_text()
+        for server in ensemble.servers.values():
+            zk = client(address(server))
+            zk.sync("/cut")
+            assert zk.get_children("/cut") == []
+            zk.stop()
+        zk = client(ensemble.connect)
+        zk.create("/cut/kept", b"")
+        zk.stop()
+        leader.kill()
+        leader.start()
+        ensemble.wait_until_serving()
+        zk = client(address(leader))
+        assert zk.get_children("/cut") == ["kept"]
+        zk.stop()
