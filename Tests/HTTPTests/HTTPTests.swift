@@ -1,6 +1,7 @@
 import Platform
 import Telemetry
 import Testing
+import Values
 
 @testable import HTTP
 
@@ -58,6 +59,28 @@ import Testing
     _ = bytes.withUnsafeBytes { bytes in
       #expect(throws: HTTPParser.Refusal(status: 431, reason: "head too large")) {
         try HTTPParser.head(bytes)
+      }
+    }
+  }
+
+  @Test func mutatedRequestsNeverCrash() {
+    let good = Array(
+      "POST /a/b?x=1&y=%20 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi".utf8)
+    var random = SplitMix(seed: 17)
+    for _ in 0..<5_000 {
+      var bytes = good
+      for _ in 0..<Int.random(in: 1...4, using: &random) {
+        let place = Int.random(in: 0..<bytes.count, using: &random)
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
+        case 1: bytes.remove(at: place)
+        default: bytes.insert(UInt8.random(in: 0...255, using: &random), at: place)
+        }
+      }
+      bytes.withUnsafeBytes { bytes in
+        guard let head = try? HTTPParser.head(bytes) else { return }
+        #expect(head.length <= bytes.count)
+        _ = try? HTTPParser.request(head, body: [])
       }
     }
   }
