@@ -88,10 +88,10 @@ final class ClientConnection {
   }
 
   private func reopen(_ id: Int64, password: [UInt8]) {
-    // The client has given up its former connection, whether or not we noticed.
-    coordinator.sessions[id]?.connection.close(.local("client has reconnected"))
     session = id
     guard password == SessionSecrets.password(of: id) else { return finishOpening(isValid: false) }
+    // The client has given up its former connection, whether or not we noticed.
+    coordinator.sessions[id]?.connection.close(.local("client has reconnected"))
     coordinator.adopt(self)
     if coordinator.leadership != nil {
       finishOpening(

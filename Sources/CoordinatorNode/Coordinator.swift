@@ -11,9 +11,10 @@ import Znodes
 
 /// Everything that belongs to one server of the coordination service, on one event loop.
 ///
-/// One loop is the design, not a shortcut: all state is touched by one thread, so a read is answered
-/// inline from the tree, and "watch notifications before replies" follows from the order in which
-/// bytes are written. What blocks (the log's flush, snapshots) is on threads of `TxnStore`.
+/// One loop is the design, not a shortcut: all state is touched by one thread, so a read is
+/// answered inline from the tree, and "watch notifications before replies" follows from the order
+/// in which bytes are written. What blocks (the log's flush, snapshots) is on threads of
+/// `TxnStore`.
 public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   public let loop: EventLoop
   public let config: CoordinatorConfig

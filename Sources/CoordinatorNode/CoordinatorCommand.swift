@@ -13,7 +13,8 @@ public enum CoordinatorCommand {
     flags: [
       .value("--override", "KEY=VALUE", repeatable: true, "Overrides a key of the file."),
       .value(
-        "--log-level", "LEVEL", default: "info", "Lines below it are not printed: debug, info, …"),
+        "--log-level", "LEVEL", default: "info",
+        "Lines below it are not printed: debug, info, warn."),
     ],
     operands: ["zoo.cfg"])
 

@@ -3,7 +3,8 @@
 import Platform
 import Settings
 
-/// One `server.N` line: `host:quorumPort:electionPort[:participant|observer][;[address:]clientPort]`.
+/// One `server.N` line:
+/// `host:quorumPort:electionPort[:participant|observer][;[address:]clientPort]`.
 public struct EnsembleServer: Hashable, Sendable {
   public var id: Int64
   public var host: String

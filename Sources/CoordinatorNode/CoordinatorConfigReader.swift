@@ -8,6 +8,8 @@ struct CoordinatorConfigReader {
   private let sources: SettingSources
   private(set) var warnings: [String] = []
   private var config = CoordinatorConfig()
+  private var hasPrometheus = false
+  private var metricsPort: UInt16 = 7000
 
   init(_ sources: SettingSources) { self.sources = sources }
 
@@ -22,14 +24,16 @@ struct CoordinatorConfigReader {
     "learner.asyncSending", "learner.closeSocketAsync", "leader.closeSocketAsync",
     "quorum.enableSasl", "quorumListenOnAllIPs", "jvm.pause.info-threshold.ms",
     "jvm.pause.warn-threshold.ms", "jvm.pause.monitor", "audit.enable", "skipACL",
-    "maxResponseCacheSize", "maxGetChildrenResponseCacheSize", "flushDelay", "maxWriteQueuePollTime",
+    "maxResponseCacheSize", "maxGetChildrenResponseCacheSize",
+    "flushDelay", "maxWriteQueuePollTime",
     "maxBatchSize", "enforceQuota", "requestThrottleLimit", "requestThrottleStallTime",
     "advancedFlowControlEnabled", "watchManagerName", "multiAddress.enabled",
     "multiAddress.reachabilityCheckTimeoutMs", "multiAddress.reachabilityCheckEnabled",
     "clearOldSnapshots", "learner.initLimit", "nio.numSelectorThreads", "nio.numWorkerThreads",
     "commitProcessor.numWorkerThreads", "nio.sessionlessCnxnTimeout", "tcpKeepAlive",
     "electionPortBindRetry", "observer.syncEnabled", "zookeeper.observerMasterPort",
-    "connectToLearnerMasterLimit", "metricsProvider.exportJvmInfo", "leader.snapPingIntervalInSeconds",
+    "connectToLearnerMasterLimit", "metricsProvider.exportJvmInfo",
+    "leader.snapPingIntervalInSeconds",
   ]
 
   /// Keys that ask for something that would be missed in silence.
@@ -56,6 +60,7 @@ struct CoordinatorConfigReader {
         "must not be above maxSessionTimeout", key: "minSessionTimeout",
         value: "\(config.minSessionTimeoutMs)", origin: sources["minSessionTimeout"]?.origin)
     }
+    if hasPrometheus { config.metricsPort = metricsPort }
     config.servers.sort { $0.id < $1.id }
     if config.isEnsemble { try completeEnsemble() }
     return config
@@ -163,10 +168,8 @@ struct CoordinatorConfigReader {
     case "znode.container.checkIntervalMs":
       config.containerCheckIntervalMs = Int64(try integer(setting, 1...Int(Int32.max)))
     case "metricsProvider.className":
-      if setting.value.hasSuffix("PrometheusMetricsProvider") {
-        config.metricsPort = config.metricsPort ?? 7000
-      }
-    case "metricsProvider.httpPort": config.metricsPort = UInt16(try integer(setting, 0...65535))
+      hasPrometheus = setting.value.hasSuffix("PrometheusMetricsProvider")
+    case "metricsProvider.httpPort": metricsPort = UInt16(try integer(setting, 0...65535))
     case "metricsProvider.httpHost": config.metricsHost = setting.value
     default: return false
     }

@@ -178,7 +178,8 @@ struct LogFileReader {
   /// Whether nothing but what a crash leaves lies behind the damaged entry: no whole transaction
   /// can be found after it.
   private func isLast(_ start: Int, in bytes: UnsafeRawBufferPointer) -> Bool {
-    let length = Int(Int32(bigEndian: bytes.loadUnaligned(fromByteOffset: start + 8, as: Int32.self)))
+    let raw = bytes.loadUnaligned(fromByteOffset: start + 8, as: Int32.self)
+    let length = Int(Int32(bigEndian: raw))
     guard length > 0, length <= TxnLogFormat.maxEntryLength else {
       // The length itself is damaged. Where the next entry would begin is unknown, so any later
       // byte counts as a transaction.

@@ -4,12 +4,12 @@
 // Everything here happens on the coordinator's loop. The way of a write:
 //
 //   client frame -> Coordinator -> Replicator.submit
-//     leader, standalone: Coordinator.prepare (RequestPreparer: request -> Txn, takes the next zxid)
+//     leader, standalone: Coordinator.prepare (RequestPreparer: request -> Txn with the next zxid)
 //                         -> TxnStore.append, proposals to the followers
 //     follower:           REQUEST to the leader, which does the above; PROPOSAL comes back
 //   TxnStore.onFlushed (the log thread has synced; back on the loop) -> ACK, quorum
-//   -> Coordinator.commit(txn), in the order of zxids, on every server: the tree applies it, watches
-//      fire, and the server whose client asked replies.
+//   -> Coordinator.commit(txn), in the order of zxids, on every server: the tree applies it,
+//      watches fire, and the server whose client asked replies.
 //
 // Reads never come here: they are answered from the tree, behind the session's own writes.
 

@@ -142,8 +142,10 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   /// Replaces everything by a database that came from a leader: durable on return. Blocks.
   public func install(_ database: Database) throws(StorageError) {
     settle()
-    try SnapshotFile.write(database, to: directory.snapshot(database.lastZxid))
     writer.roll()
+    // What this log has beyond the leader's state was never agreed on.
+    try LogTruncation(directory: directory).cut(after: database.lastZxid)
+    try SnapshotFile.write(database, to: directory.snapshot(database.lastZxid))
     // What was logged before need not lead up to the snapshot, and would be taken for its past by
     // a learner that asks for it.
     try LogTruncation(directory: directory).removeAll()
@@ -172,7 +174,8 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   /// Logged transactions from the last one at or below `from`, through `through`; nil if the log
   /// does not reach back so far, or holds more than `limit` bytes of them. Runs on an I/O thread.
   public func read(
-    from: Int64, through: Int64, limit: Int, _ completion: @escaping @Sendable ([LoggedTxn]?) -> Void
+    from: Int64, through: Int64, limit: Int,
+    _ completion: @escaping @Sendable ([LoggedTxn]?) -> Void
   ) {
     let directory = directory
     logThread.submit(

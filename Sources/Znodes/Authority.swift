@@ -116,7 +116,9 @@ struct Network {
   private static func version4(_ text: String) -> [UInt8]? {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 4 else { return nil }
-    let bytes = parts.compactMap { $0.utf8.first.map { $0 != UInt8(ascii: "+") } == true ? UInt8($0) : nil }
+    // `UInt8` would take a sign.
+    guard parts.allSatisfy({ $0.utf8.first != UInt8(ascii: "+") }) else { return nil }
+    let bytes = parts.compactMap { UInt8($0) }
     return bytes.count == 4 ? bytes : nil
   }
 

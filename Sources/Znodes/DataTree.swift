@@ -61,7 +61,8 @@ public struct DataTree: Sendable {
   /// ACL version is −1, as ZooKeeper makes it.
   mutating func addReservedConfig() {
     addReserved(ZnodePath.config)
-    guard let index = nodes.find(ZnodePath.config), nodes[index].acl == ACLCache.open else { return }
+    guard let index = nodes.find(ZnodePath.config), nodes[index].acl == ACLCache.open
+    else { return }
     nodes[index].acl = acls.use(ACL.readUnsafe)
     nodes[index].aversion = -1
   }

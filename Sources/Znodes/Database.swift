@@ -31,8 +31,8 @@ public struct Database: Sendable {
     return result
   }
 
-  /// A leader's epoch has begun here: what clients see from now on is not older than its zero, which
-  /// no transaction has.
+  /// A leader's epoch has begun here: what clients see from now on is not older than its zero,
+  /// which no transaction has.
   public mutating func beginEpoch(at zxid: Int64) { lastZxid = max(lastZxid, zxid) }
 
   /// Sets what `/zookeeper/config` shows; not a transaction, each server does it for itself.

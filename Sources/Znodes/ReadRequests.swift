@@ -17,8 +17,8 @@ public struct Requester: Sendable {
 }
 
 extension Database {
-  /// Answers a reading request: the reply's body is written to `writer`. On an error nothing must be
-  /// sent but the error; the caller takes back what was written.
+  /// Answers a reading request: the reply's body is written to `writer`. On an error nothing must
+  /// be sent but the error; the caller takes back what was written.
   ///
   /// - Parameter notifications: what setWatches finds to have happened meanwhile; goes out first.
   /// - Throws: What the reply's header says.
@@ -184,7 +184,11 @@ extension Database {
       }
     }
     for path in request.existWatches {
-      if tree.find(path) != nil { tell(.nodeCreated, path) } else { watches.watchData(path, watcher) }
+      if tree.find(path) != nil {
+        tell(.nodeCreated, path)
+      } else {
+        watches.watchData(path, watcher)
+      }
     }
     for path in request.childWatches {
       guard let index = tree.find(path) else {

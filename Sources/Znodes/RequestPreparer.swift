@@ -2,8 +2,8 @@
 //
 // The tree shows only what is committed, but a request must be judged by everything that was
 // proposed before it. The preparer keeps those changes as records over the tree until they are
-// applied. Every request takes a zxid, the refused ones too: their transaction is the error, so that
-// all servers give the same answer.
+// applied. Every request takes a zxid, the refused ones too: their transaction is the error, so
+// that all servers give the same answer.
 
 import Bytes
 import Values

@@ -64,8 +64,9 @@ import Testing
 
   @Test func whatHasNoEffectIsSaid() throws {
     let (_, warnings) = try load("dataDir=/d\nskipACL=yes\nfoo=bar\n")
-    #expect(warnings == [
-      "zoo.cfg:2: skipACL=yes: has no effect here", "zoo.cfg:3: foo=bar: unknown key",
-    ])
+    #expect(
+      warnings == [
+        "zoo.cfg:2: skipACL=yes: has no effect here", "zoo.cfg:3: foo=bar: unknown key",
+      ])
   }
 }

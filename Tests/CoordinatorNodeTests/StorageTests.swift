@@ -150,14 +150,17 @@ final class Directory {
     try LogTruncation(directory: directory.data).cut(after: 3)
     #expect(try directory.recover().database.lastZxid == 3)
     #expect(try directory.data.listLogs().map(\.zxid) == [1])
-    #expect(LogRange(directory: directory.data).read(from: 2, through: 3, limit: 1 << 20)?.map(\.zxid) == [2, 3])
+    #expect(
+      LogRange(directory: directory.data).read(from: 2, through: 3, limit: 1 << 20)?.map(\.zxid)
+        == [2, 3])
   }
 
   @Test func oldFilesArePurged() throws {
     let directory = try Directory()
     for start in stride(from: Int64(1), to: 50, by: 10) {
       try directory.write(start...(start + 9))
-      try SnapshotFile.write(try directory.recover().database, to: directory.data.snapshot(start + 4))
+      try SnapshotFile.write(
+        try directory.recover().database, to: directory.data.snapshot(start + 4))
     }
     LogPurge(directory: directory.data).run(retaining: 3)
     #expect(try directory.data.listSnapshots().map(\.zxid) == [25, 35, 45])
@@ -179,7 +182,8 @@ final class Directory {
     #expect(recovered.database.lastZxid > 50)
     let (first, second) = (folder.path + "/first", folder.path + "/second")
     try SnapshotFile.write(recovered.database, to: first)
-    var again = try SnapshotFile.read(first, zxid: recovered.database.lastZxid, extendedTypes: false)
+    var again = try SnapshotFile.read(
+      first, zxid: recovered.database.lastZxid, extendedTypes: false)
     // Children turn around with every reading: after the second one they are where they were.
     try SnapshotFile.write(again, to: second)
     again = try SnapshotFile.read(second, zxid: recovered.database.lastZxid, extendedTypes: false)

@@ -59,7 +59,9 @@ import ZooKeeperProtocol
   private func allPaths(_ tree: DataTree, _ path: String = "/") -> [String] {
     guard let index = tree.find(path) else { return [] }
     return [path]
-      + tree.children(of: index).flatMap { allPaths(tree, path == "/" ? "/\($0)" : "\(path)/\($0)") }
+      + tree.children(of: index).flatMap {
+        allPaths(tree, path == "/" ? "/\($0)" : "\(path)/\($0)")
+      }
   }
 
   private func compare(_ tree: DataTree, with json: [String: [String: Any]]) {

@@ -181,17 +181,21 @@ final class TestServer {
     #expect(server.create("/x", acl: ACL.creatorAll).error == .invalidACL)
     server.identities.append(alice)
     #expect(server.create("/own", acl: ACL.creatorAll).error == .ok)
-    #expect(server.create("/local", acl: [ACL(perms: .all, id: AuthID(scheme: "ip", id: "127.0.0.0/8"))]).error == .ok)
+    #expect(
+      server.create("/local", acl: [ACL(perms: .all, id: AuthID(scheme: "ip", id: "127.0.0.0/8"))])
+        .error == .ok)
     server.identities = [AuthID(scheme: "ip", id: "10.1.1.1")]
     #expect(server.create("/own/child").error == .noAuth)
     #expect(server.create("/local/child").error == .noAuth)
     #expect(server.run(.setData, SetDataRequest(path: "/own", data: [])).error == .noAuth)
     server.identities = [AuthID(scheme: "super", id: "")]
     #expect(server.create("/own/child").error == .ok)
-    #expect(server.run(.setACL, SetACLRequest(path: "/own", acl: ACL.openUnsafe)).stat?.aversion == 1)
+    #expect(
+      server.run(.setACL, SetACLRequest(path: "/own", acl: ACL.openUnsafe)).stat?.aversion == 1)
     server.identities = []
     #expect(server.create("/own/other").error == .ok)
-    #expect(server.run(.delete, PathVersionRequest(path: "/zookeeper/quota")).error == .badArguments)
+    #expect(
+      server.run(.delete, PathVersionRequest(path: "/zookeeper/quota")).error == .badArguments)
   }
 
   /// Whatever is asked, in pipelines of any depth: the digest that was predicted is the digest that
@@ -215,7 +219,8 @@ final class TestServer {
         txn = server.propose(.multi, MultiRequest(operations).encoded(), session: session)
       case 1:
         let acl = Bool.random(using: &random) ? ACL.openUnsafe : ACL.openUnsafe + ACL.readUnsafe
-        txn = server.propose(.setACL, SetACLRequest(path: randomPath(&random), acl: acl).encoded(), session: session)
+        txn = server.propose(
+          .setACL, SetACLRequest(path: randomPath(&random), acl: acl).encoded(), session: session)
       case 2 where Int.random(in: 0..<10, using: &random) == 0 && session > 1:
         txn = server.propose(.closeSession, [], session: session)
         log.append(txn)
@@ -262,8 +267,11 @@ final class TestServer {
     var sum: Int64 = 0
     func visit(_ index: NodeIndex, _ path: String) {
       sum &+= Int64(
-        NodeDigest.compute(path: path, data: tree.data(of: index), stat: tree.statPersisted(of: index)))
-      for child in tree.children(of: index) { visit(tree.find("\(path)/\(child)")!, "\(path)/\(child)") }
+        NodeDigest.compute(
+          path: path, data: tree.data(of: index), stat: tree.statPersisted(of: index)))
+      for child in tree.children(of: index) {
+        visit(tree.find("\(path)/\(child)")!, "\(path)/\(child)")
+      }
     }
     visit(.root, "")
     return sum

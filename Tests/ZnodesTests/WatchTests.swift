@@ -116,7 +116,9 @@ import ZooKeeperProtocol
     #expect(try has("0.0.0.0/0", "1.2.3.4"))
     #expect(try has("::1", "0:0:0:0:0:0:0:1"))
     #expect(try has("fe80::/10", "fe80::1%eth0"))
-    for bad in ["", "10.0.0.0/33", "10.0.0", "10.0.0.256", "1.2.3.4/x", ":::1", "::/129", "+1.2.3.4"] {
+    for bad in [
+      "", "10.0.0.0/33", "10.0.0", "10.0.0.256", "1.2.3.4/x", ":::1", "::/129", "+1.2.3.4",
+    ] {
       #expect(Network(bad) == nil, "\(bad)")
     }
   }
@@ -124,7 +126,9 @@ import ZooKeeperProtocol
   @Test func sessionsExpireByTheTick() {
     var tracker = SessionTracker(tickMs: 1000)
     func expire(_ ms: Int64) -> [Int64] { tracker.expire(at: Instant(milliseconds: ms)) }
-    func touch(_ id: Int64, _ ms: Int64) -> Bool { tracker.touch(id, at: Instant(milliseconds: ms)) }
+    func touch(_ id: Int64, _ ms: Int64) -> Bool {
+      tracker.touch(id, at: Instant(milliseconds: ms))
+    }
     tracker.track(1, timeoutMs: 3000, at: .zero)
     tracker.track(2, timeoutMs: 5000, at: .zero)
     #expect(expire(3500) == [])

@@ -1,5 +1,5 @@
-import Foundation
 import Bytes
+import Foundation
 import TestKit
 import Testing
 import Values
@@ -27,8 +27,10 @@ import ZooKeeperProtocol
   }
 
   @Test func nullAndEmptyBuffersAreToldApart() throws {
-    #expect(try GetDataResponse(decoding: GetDataResponse(data: nil, stat: Stat()).encoded()).data == nil)
-    #expect(try GetDataResponse(decoding: GetDataResponse(data: [], stat: Stat()).encoded()).data == [])
+    #expect(
+      try GetDataResponse(decoding: GetDataResponse(data: nil, stat: Stat()).encoded()).data == nil)
+    #expect(
+      try GetDataResponse(decoding: GetDataResponse(data: [], stat: Stat()).encoded()).data == [])
   }
 
   @Test func theReadOnlyByteMayBeAbsent() throws {
@@ -166,7 +168,9 @@ import ZooKeeperProtocol
     let folder = try Fixtures.unpack(fixture)
     defer { try? FileManager.default.removeItem(at: folder) }
     var seen = 0
-    for case let url as URL in FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)! {
+    for case let url as URL in FileManager.default.enumerator(
+      at: folder, includingPropertiesForKeys: nil)!
+    {
       guard url.lastPathComponent.hasPrefix("log.") else { continue }
       let bytes = [UInt8](try Data(contentsOf: url))
       var reader = ByteReader(bytes.span.bytes)
