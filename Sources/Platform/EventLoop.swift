@@ -77,6 +77,8 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
 
   /// Starts a loop on a thread of its own.
   public init(name: String, index: Int = 0, scratchBytes: Int = 256 * 1024) throws(SystemError) {
+    // sendfile to a peer that is gone would end the process; as an error it ends the connection.
+    Signals.ignoreBrokenPipes()
     self.name = name
     self.index = index
     epoll = FileDescriptor(

@@ -3,7 +3,7 @@ import Glibc
 
 /// Signals as events of a loop.
 public enum Signals {
-  /// Makes writing to a closed socket or pipe an error instead of death. Called first in `main`.
+  /// Makes writing to a closed socket or pipe an error instead of death. Every loop sees to it.
   public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
   /// Keeps SIGTERM and SIGINT from their default action, in this thread and all that it starts.

@@ -25,8 +25,8 @@ extension ZooKeeperClient {
         log.debug("\(error)")
         tryAgain()
       case .success(let addresses):
-        // Of several addresses another is tried at every attempt.
-        connect(to: addresses[(nextServer / servers.count) % addresses.count])
+        otherAddresses = Array(addresses.dropFirst())
+        connect(to: addresses[0])
       }
     }
   }
@@ -176,6 +176,9 @@ extension ZooKeeperClient: FrameHandler {
     attempt += 1
     if state == .closing { return finishClosing() }
     guard state == .connected || state == .handshaking || state == .connecting else { return }
+    if state == .connecting, !otherAddresses.isEmpty {
+      return connect(to: otherAddresses.removeFirst())
+    }
     let wasConnected = state == .connected
     state = .connecting
     if wasConnected {

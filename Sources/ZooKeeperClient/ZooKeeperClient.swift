@@ -76,6 +76,8 @@ public final class ZooKeeperClient: @unchecked Sendable {  // confined to `loop`
   var attempt = 0
   var servers: [ConnectString.Server]
   var nextServer = 0
+  /// Further addresses of the server being tried, such as 127.0.0.1 after ::1.
+  var otherAddresses: [SocketAddress] = []
   var failuresInARow = 0
   var random: SplitMix
 

@@ -6,7 +6,7 @@ import Values
 
 @testable import Transport
 
-/// Reads a line ending in a newline; `frames` makes the connection framed, anything else comes back.
+/// Reads lines; `frames` makes the connection framed, what it does not know comes back.
 final class LineHandler: StreamHandler, Sendable {
   func opened(_ connection: Connection) {}
   func closed(_ connection: Connection, because reason: CloseReason) {}

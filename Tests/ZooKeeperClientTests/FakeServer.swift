@@ -57,6 +57,7 @@ final class FakeServer: FrameHandler, @unchecked Sendable {  // state: on its on
     loop.perform { [self] in sessions = [] }
     dropConnections()
   }
+  func adoptSession(_ id: Int64) { loop.perform { [self] in _ = sessions.insert(id) } }
   func fallSilent(_ silent: Bool) { loop.perform { [self] in isSilent = silent } }
   func change(_ path: String, _ data: [UInt8]) {
     loop.perform { [self] in

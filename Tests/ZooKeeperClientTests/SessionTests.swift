@@ -120,6 +120,27 @@ func settle(_ client: ZooKeeperClient) async throws {
     }
   }
 
+  @Test func aDeadServerIsPassedOver() async throws {
+    let (one, other) = (try FakeServer(), try FakeServer())
+    let loop = try EventLoop(name: "zk")
+    let told = Told()
+    let servers = one.connectString.servers + other.connectString.servers
+    let client = ZooKeeperClient(ConnectString(servers: servers), on: loop, told.options)
+    client.start()
+    try await client.sync()
+    let serving = one.seen.withLock { $0.connects.count } == 1 ? one : other
+    let remaining = serving === one ? other : one
+    remaining.adoptSession(0x101)
+    serving.stop()
+    try await settle(client)
+    try await told.event { $0 == .connected(sessionID: 0x101, isNew: false) }
+    #expect(remaining.seen.withLock { $0.connects.map(\.sessionID) } == [0x101])
+    await client.close()
+    loop.stop()
+    loop.join()
+    remaining.stop()
+  }
+
   @Test func expiryEndsEverythingUntilANewSession() async throws {
     try await withServer { server, client, told in
       _ = try await client.exists("/x", watch: true)
