@@ -39,6 +39,8 @@ extension LogManager {
         state.cleaner.end(partition)
         if case .corrupt = error { state.cleaner.uncleanable.insert(partition) }
       }
+      // Of a log that was deleted meanwhile, files are rightly missing.
+      guard !log.isClosed else { return true }
       note(error, of: partition)
       onEvent(.cleaningFailed(partition, error))
     }

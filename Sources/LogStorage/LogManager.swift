@@ -151,7 +151,6 @@ public final class LogManager: Sendable {
       for: partition, role: .deleted, unique: String(unique.prefix(32)))
     do {
       try log.moveDirectory(to: "\(home.path)/\(name)")
-      log.closeWithoutWriting()
     } catch {
       note(error, in: home)
       throw error

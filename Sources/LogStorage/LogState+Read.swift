@@ -29,6 +29,50 @@ public struct LogSlice: Sendable {
   public var count: Int { region?.count ?? 0 }
 }
 
+/// Where a batch is: asked under the lock, looked up in the file without it.
+struct PlaceQuestion: Equatable, Sendable {
+  var offset: Offset
+  var segmentBase: Offset
+  /// Of the log when the question was put; an answer holds for the same files only.
+  var layout: Int
+}
+
+/// Places that were looked up without the lock, for the next try with it.
+struct KnownPlaces {
+  struct Question: Sendable {
+    var place: PlaceQuestion
+    var file: File
+    /// Where the index says to begin.
+    var from: Int
+    var end: Int
+  }
+
+  /// A nil place: the segment has no batch that ends at or behind the offset.
+  private var answers: [(question: PlaceQuestion, place: (position: Int, size: Int)?)] = []
+
+  /// The place, if it is known: the outer nil means that it is not.
+  func place(_ question: PlaceQuestion) -> (position: Int, size: Int)?? {
+    answers.first { $0.question == question }.map(\.place)
+  }
+
+  mutating func answer(_ question: Question) throws {
+    let found = try LogSegment.locate(
+      question.place.offset, in: question.file, from: question.from, to: question.end)
+    answers.append((question.place, found.map { ($0.position, $0.header.sizeInBytes) }))
+  }
+}
+
+enum ReadOutcome: Sendable {
+  case found(LogSlice)
+  /// The file has to be read to go on, which is not done under the lock.
+  case lookUp(KnownPlaces.Question)
+}
+
+/// Ends a read for which a place has to be looked up.
+private struct PlaceUnknown: Error {
+  let question: KnownPlaces.Question
+}
+
 extension LogState {
   func slice() -> LogSlice {
     LogSlice(
@@ -36,8 +80,21 @@ extension LogState {
       highWatermark: highWatermark, lastStableOffset: lastStableOffset)
   }
 
+  /// Near the log's end places are remembered; elsewhere the caller is asked to look them up.
   func read(
-    from offset: Offset, maxBytes: Int, upTo limit: ReadLimit, minOneMessage: Bool
+    from offset: Offset, maxBytes: Int, upTo limit: ReadLimit, minOneMessage: Bool,
+    knowing known: KnownPlaces
+  ) throws -> ReadOutcome {
+    do {
+      return .found(
+        try read(
+          from: offset, maxBytes: maxBytes, upTo: limit, minOneMessage: minOneMessage, known))
+    } catch let unknown as PlaceUnknown { return .lookUp(unknown.question) }
+  }
+
+  private func read(
+    from offset: Offset, maxBytes: Int, upTo limit: ReadLimit, minOneMessage: Bool,
+    _ known: KnownPlaces
   ) throws -> LogSlice {
     var slice = slice()
     guard offset >= logStartOffset, offset <= logEndOffset else {
@@ -54,8 +111,8 @@ extension LogState {
     // A segment may end before the offset, where compaction has left a gap.
     while index < segments.count {
       let segment = segments[index]
-      let readable = try readableEnd(of: index, limit: end)
-      if let found = try place(of: offset, in: segment), found.position < readable {
+      let readable = try readableEnd(of: index, limit: end, known)
+      if let found = try place(of: offset, in: segment, known), found.position < readable {
         let wanted = minOneMessage ? max(maxBytes, found.size) : maxBytes
         let count = min(wanted, readable - found.position)
         slice.isFirstBatchCutOff = count < found.size
@@ -76,23 +133,30 @@ extension LogState {
 
   /// The first batch of the segment that ends at or behind `offset`.
   private func place(
-    of offset: Offset, in segment: LogSegment
+    of offset: Offset, in segment: LogSegment, _ known: KnownPlaces
   ) throws -> (position: Int, size: Int)? {
     if segment === active, let place = recent.find(offset) { return (place.position, place.size) }
-    guard let (header, position) = try segment.locate(offset) else { return nil }
-    return (position, header.sizeInBytes)
+    let question = PlaceQuestion(
+      offset: offset, segmentBase: segment.baseOffset, layout: layout)
+    if let answer = known.place(question) { return answer }
+    throw PlaceUnknown(
+      question: KnownPlaces.Question(
+        place: question, file: segment.file, from: try segment.offsetIndex.position(for: offset),
+        end: segment.size))
   }
 
   /// Up to where a segment may be read when offsets from `limit` on are hidden.
-  private func readableEnd(of index: Int, limit: Offset) throws -> Int {
+  private func readableEnd(
+    of index: Int, limit: Offset, _ known: KnownPlaces
+  ) throws -> Int {
     let segment = segments[index]
     let next = index + 1 < segments.count ? segments[index + 1].baseOffset : logEndOffset
     if limit >= next { return segment.size }
     if limit <= segment.baseOffset { return 0 }
-    if let known = limitPlace, known.offset == limit, known.segmentBase == segment.baseOffset {
-      return known.position
+    if let last = limitPlace, last.offset == limit, last.segmentBase == segment.baseOffset {
+      return last.position
     }
-    let position = try place(of: limit, in: segment)?.position ?? segment.size
+    let position = try place(of: limit, in: segment, known)?.position ?? segment.size
     limitPlace = (limit, segment.baseOffset, position)
     return position
   }

@@ -44,6 +44,7 @@ extension LogState {
   private func ended(at offset: Offset) throws {
     logEndOffset = offset
     generation += 1
+    layout += 1
     recent.clear()
     limitPlace = nil
     recoveryPoint = min(recoveryPoint, offset)

@@ -25,6 +25,8 @@ final class LogState {
   var condemned: [(segment: LogSegment, dueMs: Int64)] = []
   /// Counts cuts at the end, which make void what was read before without the lock.
   var generation = 0
+  /// Counts whatever makes places in files void: cuts, and segments replaced by cleaned ones.
+  var layout = 0
   var isClosed = false
   /// Set by the first failure of the disk; nothing is served after it.
   var failure: SystemError?

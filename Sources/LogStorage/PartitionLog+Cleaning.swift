@@ -100,6 +100,7 @@ extension LogState {
     try FileSystem.syncDirectory(directory)
     segments.replaceSubrange(first..<(first + old.count), with: [cleaned])
     limitPlace = nil
+    layout += 1
   }
 }
 

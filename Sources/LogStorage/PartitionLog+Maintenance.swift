@@ -79,10 +79,12 @@ extension PartitionLog {
   /// Serves no more, as when the disk failed or the log is about to be removed; writes nothing.
   public func closeWithoutWriting() { withState { $0.isClosed = true } }
 
-  /// The log's directory gets another name, as when it waits to be deleted.
+  /// Takes the log out of service: its directory gets another name, under which it waits to be
+  /// deleted.
   func moveDirectory(to path: String) throws(LogError) {
     try withState { (state) throws(LogError) in
       try state.guarding {
+        state.isClosed = true
         try FileSystem.rename(state.directory, to: path)
         if let parent = FileSystem.parent(of: path) { try FileSystem.syncDirectory(parent) }
         state.directory = path

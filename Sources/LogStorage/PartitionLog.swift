@@ -43,6 +43,8 @@ public final class PartitionLog: @unchecked Sendable {  // `state` is reached th
   /// Bytes in all segments.
   public var size: Int { withState { $0.size } }
   public var segmentCount: Int { withState { $0.segments.count } }
+  /// Whether the log was closed, or taken out of service to be deleted.
+  public var isClosed: Bool { withState { $0.isClosed } }
   /// All offsets of the log at one moment.
   public var offsets: LogSlice { withState { $0.slice() } }
 
@@ -121,10 +123,18 @@ public final class PartitionLog: @unchecked Sendable {  // `state` is reached th
   public func read(
     from offset: Offset, maxBytes: Int, upTo limit: ReadLimit, minOneMessage: Bool = true
   ) throws(LogError) -> LogSlice {
-    try withState { (state) throws(LogError) in
-      try state.guarding {
-        try state.read(
-          from: offset, maxBytes: max(maxBytes, 0), upTo: limit, minOneMessage: minOneMessage)
+    var known = KnownPlaces()
+    while true {
+      let outcome = try withState { (state) throws(LogError) in
+        try state.guarding {
+          try state.read(
+            from: offset, maxBytes: max(maxBytes, 0), upTo: limit, minOneMessage: minOneMessage,
+            knowing: known)
+        }
+      }
+      switch outcome {
+      case .found(let slice): return slice
+      case .lookUp(let question): try LogError.mapping { try known.answer(question) }
       }
     }
   }

@@ -68,11 +68,10 @@ enum ProducerSnapshot {
     let start = try reader.readInt64()
     producer.transactionStart = start >= 0 ? start : nil
     if lastOffset >= 0, sequence >= 0 {
-      producer.batches = [
+      producer.batches.append(
         ProducerBatch(
           lastSequence: sequence, lastOffset: lastOffset, offsetDelta: delta,
-          timestamp: producer.lastTimestamp)
-      ]
+          timestamp: producer.lastTimestamp))
     }
     return producer
   }

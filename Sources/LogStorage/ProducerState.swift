@@ -15,10 +15,37 @@ struct ProducerBatch: Equatable {
   }
 }
 
+/// The last batches of a producer, oldest first: five, kept in place, so that noting one allocates
+/// nothing.
+struct ProducerBatches {
+  static let capacity = 5
+  private var places = InlineArray<5, ProducerBatch>(
+    repeating: ProducerBatch(lastSequence: -1, lastOffset: -1, offsetDelta: 0, timestamp: -1))
+  private(set) var count = 0
+
+  var first: ProducerBatch? { count == 0 ? nil : places[0] }
+  var last: ProducerBatch? { count == 0 ? nil : places[count - 1] }
+
+  mutating func append(_ batch: ProducerBatch) {
+    if count == Self.capacity {
+      for index in 1..<Self.capacity { places[index - 1] = places[index] }
+      count -= 1
+    }
+    places[count] = batch
+    count += 1
+  }
+
+  mutating func removeAll() { count = 0 }
+
+  func first(where matches: (ProducerBatch) -> Bool) -> ProducerBatch? {
+    for index in 0..<count where matches(places[index]) { return places[index] }
+    return nil
+  }
+}
+
 /// What a log knows of one producer (KIP-98): its epoch, its last five batches, and where its open
 /// transaction began.
-struct ProducerState: Equatable {
-  static let rememberedBatches = 5
+struct ProducerState {
   static let noEpoch: Int16 = -1
 
   let producerID: Int64
@@ -28,7 +55,7 @@ struct ProducerState: Equatable {
   /// The first offset of the open transaction, if there is one.
   var transactionStart: Offset?
   /// Oldest first; only of the current epoch.
-  var batches: [ProducerBatch] = []
+  var batches = ProducerBatches()
 
   init(producerID: Int64) { self.producerID = producerID }
 
@@ -38,12 +65,11 @@ struct ProducerState: Equatable {
   mutating func setEpoch(_ new: Int16) {
     guard new != epoch else { return }
     epoch = new
-    batches.removeAll(keepingCapacity: true)
+    batches.removeAll()
   }
 
   mutating func remember(_ batch: ProducerBatch, epoch: Int16) {
     setEpoch(epoch)
-    if batches.count == Self.rememberedBatches { batches.removeFirst() }
     batches.append(batch)
     lastTimestamp = batch.timestamp
   }
