@@ -102,6 +102,16 @@ public struct BrokerRequestBatch: Sendable {
       self.listener = listener
     }
 
+    /// A broker that shuts down in order still hears, but nobody shall count on its replicas.
+    func isOffline(
+      _ id: BrokerID, _ at: TopicPartition, _ partition: PartitionImage
+    ) -> Bool {
+      guard let broker = image.brokers[id], broker.isAlive, !broker.isInControlledShutdown else {
+        return true
+      }
+      return partition.isDirectoryLost(on: id) || failedReplicas[id]?.contains(at) == true
+    }
+
     func controllerEpoch(_ at: TopicPartition) -> Int32 {
       (writtenBy[at] ?? term.epoch).rawValue
     }
@@ -232,10 +242,7 @@ public struct BrokerRequestBatch: Sendable {
         let partition = topic.partitions[at.partition], partition.isInitialized
       else { continue }
       let isGoing = context.topicsBeingDeleted.contains(at.topic)
-      let offline = partition.replicas.filter {
-        !context.image.isReplicaOnline($0, partition)
-          || context.failedReplicas[$0]?.contains(at) == true
-      }
+      let offline = partition.replicas.filter { context.isOffline($0, at, partition) }
       let state = UpdateMetadataRequest.UpdateMetadataPartitionState {
         $0.topicName = at.topic
         $0.partitionIndex = at.partition
