@@ -119,6 +119,10 @@ private final class MadeUpCluster: ClusterMembership {
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError) {
     services.brokerEpoch = BrokerEpoch(1)
   }
+  func loadTopicConfigs(_ topics: [String], _ completion: @escaping @Sendable () -> Void) {
+    completion()
+  }
+  func reportFailedDirectory() {}
   func leave() {}
 }
 
@@ -164,10 +168,19 @@ final class BlockingClient {
     ).write(to: &writer)
     request.write(to: &writer, version: version)
     writer.endFrame(mark)
-    let bytes = writer.array()
+    try write(writer.array())
+  }
+
+  func write(_ bytes: [UInt8]) throws {
     if Glibc.send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) != bytes.count {
       throw Failed(what: "send")
     }
+  }
+
+  /// The next frame, its length included.
+  func readFrame() throws -> [UInt8] {
+    let length = try read(4)
+    return length + (try read(length.reduce(0) { $0 << 8 | Int($1) }))
   }
 
   /// The answer to the oldest request that has none yet.

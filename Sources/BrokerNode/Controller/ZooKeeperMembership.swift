@@ -1,5 +1,6 @@
-/// A broker's part in a ZooKeeper-mode cluster, in the order of its start: a session, the paths that
-/// must be there, the cluster's id, configuration, registration, and the contest for the controller.
+/// A broker's part in a ZooKeeper-mode cluster, in the order of its start: a session, the paths
+/// that must be there, the cluster's id, configuration, registration, and the contest for the
+/// controller.
 ///
 /// When the session expires the broker stays up: a new session is made, it registers again with a
 /// new epoch, and competes again.
@@ -70,7 +71,8 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     }
   }
 
-  /// Loads the configuration, registers, sets the services' controller and begins to compete. Blocks.
+  /// Loads the configuration, registers, sets the services' controller and begins to compete.
+  /// Blocks.
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError) {
     var broker = BrokerImage(id: services.brokerID, epoch: .none, endpoints: endpoints)
     broker.rack = config.identity.rack

@@ -119,8 +119,8 @@ final class ZooKeeperSession: @unchecked Sendable {  // confined to `loop`
 
   // MARK: Writing
 
-  /// Sends multis one behind the other; the outcomes come in their order, on the loop. A multi whose
-  /// connection was lost is sent again, so it may find its own work done.
+  /// Sends multis one behind the other; the outcomes come in their order, on the loop. A multi
+  /// whose connection was lost is sent again, so it may find its own work done.
   func write(
     _ transactions: [ZnodeTransaction], _ completion: @escaping ([ZnodeOutcome]) -> Void
   ) {

@@ -54,18 +54,31 @@ final class RequestInstruments: @unchecked Sendable {  // slots are filled under
       help: "Requests received, by API")
   }
 
-  func time(_ api: ApiKey) -> Distribution {
-    registry.distribution(
-      "kafka_network_requestmetrics_totaltimems", ["request": api.name],
-      help: "Milliseconds from receiving a request to its answer", scale: 0.001)
+  func times(_ api: ApiKey) -> RequestTimes {
+    func distribution(_ name: String, _ help: String) -> Distribution {
+      registry.distribution(
+        "kafka_network_requestmetrics_\(name)", ["request": api.name], help: help, scale: 0.001)
+    }
+    return RequestTimes(
+      total: distribution("totaltimems", "Milliseconds from receiving a request to its answer"),
+      local: distribution("localtimems", "Milliseconds spent in handling a request"),
+      remote: distribution("remotetimems", "Milliseconds a request waited for others"))
   }
+}
+
+/// Where the time of one API's requests goes. There is no queue before the handlers: requests are
+/// handled on the loop that reads them.
+struct RequestTimes {
+  let total: Distribution
+  let local: Distribution
+  let remote: Distribution
 }
 
 /// One loop's view of the request metrics: instruments are looked up once for each API.
 final class RequestMetrics: @unchecked Sendable {  // confined to one loop
   private let shared: RequestInstruments
   private var counters = [Counter?](repeating: nil, count: 128)
-  private var times = [Distribution?](repeating: nil, count: 128)
+  private var times = [RequestTimes?](repeating: nil, count: 128)
 
   init(_ shared: RequestInstruments) { self.shared = shared }
 
@@ -77,12 +90,13 @@ final class RequestMetrics: @unchecked Sendable {  // confined to one loop
     counter.add()
   }
 
-  func finish(_ api: ApiKey, received: Instant, now: Instant) {
+  /// - Parameter hasWaited: the answer was given in a later turn than the request came in.
+  func finish(_ api: ApiKey, received: Instant, now: Instant, hasWaited: Bool = false) {
     let index = Int(api.rawValue)
     let microseconds = (now.nanoseconds - received.nanoseconds) / 1_000
-    if let time = times[index] { return time.record(microseconds) }
-    let time = shared.time(api)
-    times[index] = time
-    time.record(microseconds)
+    let times = times[index] ?? shared.times(api)
+    self.times[index] = times
+    times.total.record(microseconds)
+    (hasWaited ? times.remote : times.local).record(microseconds)
   }
 }

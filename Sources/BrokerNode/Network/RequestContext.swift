@@ -75,7 +75,8 @@ struct PendingReply: Sendable {
   }
 
   private func sendHere(_ response: some KafkaResponse) {
-    loop.metrics.finish(api, received: received, now: connection.loop.now)
+    loop.metrics.finish(
+      api, received: received, now: connection.loop.now, hasWaited: true)
     connection.complete(slot) { output in
       RequestContext.write(response, api, version, correlationID, to: &output)
     }

@@ -1,1 +1,0 @@
-// BrokerNode tests: to be written.
