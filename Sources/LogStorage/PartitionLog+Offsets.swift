@@ -18,8 +18,10 @@ extension PartitionLog {
     try withState { (state) throws(LogError) in
       try state.guarding {
         for segment in state.segments where segment.largest.timestamp >= timestamp {
-          let found = try segment.find(timestamp: timestamp, from: state.logStartOffset)
-          return found.map(TimestampedOffset.init)
+          // The records that reach it may lie below the log's start: then a later segment has one.
+          if let found = try segment.find(timestamp: timestamp, from: state.logStartOffset) {
+            return TimestampedOffset(found)
+          }
         }
         return nil
       }
