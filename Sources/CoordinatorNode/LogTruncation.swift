@@ -14,7 +14,8 @@ struct LogTruncation {
         try FileSystem.removeFile(snapshot.path)
       }
       let logs = try listing(directory.listLogs)
-      for log in logs where log.zxid > zxid { try FileSystem.removeFile(log.path) }
+      // Newest first: a crash in between leaves no hole.
+      for log in logs.reversed() where log.zxid > zxid { try FileSystem.removeFile(log.path) }
       if let last = logs.last(where: { $0.zxid <= zxid }) {
         try cut(last.path, after: zxid)
       }

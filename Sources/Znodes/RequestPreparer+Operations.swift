@@ -50,11 +50,9 @@ extension RequestPreparer {
     header: TxnHeader, over database: borrowing Database, sessions: inout SessionTracker
   ) throws(ZooKeeperError) -> TxnBody {
     guard let mode = CreateMode(rawValue: create.flags) else { throw .badArguments }
-    if mode.hasTTL {
+    if mode.hasTTL || type == .createTTL {
       guard extendedTypes else { throw .unimplemented }
-      guard ttl > 0, ttl <= OwnerKind.maxTTL else { throw .badArguments }
-    } else if ttl >= 0 {
-      throw .badArguments
+      guard mode.hasTTL, ttl > 0, ttl <= OwnerKind.maxTTL else { throw .badArguments }
     }
     try sessions.check(request.session, owner: request.owner)
     guard let parentPath = ZnodePath.parent(of: create.path), !create.path.utf8.contains(0)
@@ -74,14 +72,13 @@ extension RequestPreparer {
       path: path, data: create.data, acl: acl, ephemeral: mode.isEphemeral,
       parentCVersion: parentStat.cversion &+ 1)
     if type == .createTTL { txn.ttl = ttl }
-    var owner: Int64 = 0
-    if mode == .container {
-      owner = OwnerKind.containerOwner
-    } else if mode.hasTTL {
-      owner = OwnerKind.ttlOwner(ttl)
-    } else if mode.isEphemeral {
-      owner = request.session
-    }
+    // The transaction's type decides, whatever the flags say: so will everybody who applies it.
+    let owner: Int64 =
+      switch type {
+      case .createContainer: OwnerKind.containerOwner
+      case .createTTL: OwnerKind.ttlOwner(ttl)
+      default: mode.isEphemeral ? request.session : 0
+      }
     changeParent(parentPath, parent, header: header, children: 1, over: database) { stat in
       stat.cversion = txn.parentCVersion
     }
