@@ -1,10 +1,10 @@
 import Testing
 
 @Suite struct SimulationTests {
-  @Test(arguments: 1...60 as ClosedRange<UInt64>)
+  @Test(arguments: 1...40 as ClosedRange<UInt64>)
   func invariantsHoldThroughAStorm(seed: UInt64) {
     var simulation = GroupSimulation(seed: seed)
-    simulation.run(steps: 1_500)
+    simulation.run(steps: 1_200)
     for violation in simulation.violations.prefix(5) {
       Issue.record("seed \(seed): \(violation)")
     }
