@@ -6,8 +6,7 @@
 /// - Version 1: coordinators of transactions too (key type 1). There are none yet:
 ///   INVALID_REQUEST, which clients do not repeat.
 /// - Version 4: several keys at once (KIP-699); 5: transactions of KIP-890; 6: coordinators of
-/// share
-///   groups (key type 2), of which there are none: INVALID_REQUEST.
+///   share groups (key type 2), of which there are none: INVALID_REQUEST.
 import Groups
 import KafkaMessages
 import KafkaProtocol
