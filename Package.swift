@@ -84,7 +84,8 @@ let modules: [Module] = [
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
       "Control", "Replication", "Groups",
-    ]),
+    ],
+    tests: ["KafkaClient"]),
   Module(
     name: "LocalCluster", layer: 5,
     uses: [

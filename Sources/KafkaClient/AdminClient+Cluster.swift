@@ -41,7 +41,7 @@ extension AdminClient {
   /// answer, or come with ELECTION_NOT_NEEDED.
   public func electLeaders(
     _ kind: ElectionKind, _ partitions: [TopicPartition]?
-  ) async throws(ClientError) -> [TopicPartition: Result<Void, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<TopicPartition, Void> {
     var request = ElectLeadersRequest()
     request.electionType = kind.rawValue
     request.timeoutMs = requestTimeoutMs
@@ -57,7 +57,7 @@ extension AdminClient {
       ErrorCode($0.errorCode)
     }
     try check(response.errorCode)
-    var results: [TopicPartition: Result<Void, ClientError>] = [:]
+    var results: Outcomes<TopicPartition, Void> = [:]
     for topic in response.replicaElectionResults {
       for entry in topic.partitionResult {
         results[TopicPartition(topic.topic, entry.partitionID)] = result(
@@ -70,7 +70,7 @@ extension AdminClient {
   /// Moves partitions to other replicas; nil cancels a move.
   public func alterReassignments(
     _ targets: [TopicPartition: [Int32]?]
-  ) async throws(ClientError) -> [TopicPartition: Result<Void, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<TopicPartition, Void> {
     var request = AlterPartitionReassignmentsRequest()
     request.timeoutMs = requestTimeoutMs
     request.topics = cluster.grouped(Array(targets.keys)).map { topic, indexes in
@@ -88,7 +88,7 @@ extension AdminClient {
       ErrorCode($0.errorCode)
     }
     try check(response.errorCode, response.errorMessage)
-    var results: [TopicPartition: Result<Void, ClientError>] = [:]
+    var results: Outcomes<TopicPartition, Void> = [:]
     for topic in response.responses {
       for entry in topic.partitions {
         results[TopicPartition(topic.name, entry.partitionIndex)] = result(
@@ -155,7 +155,7 @@ extension AdminClient {
   /// Moves a broker's replicas between its log directories.
   public func alterReplicaLogDirs(
     of node: Int32, _ moves: [TopicPartition: String]
-  ) async throws(ClientError) -> [TopicPartition: Result<Void, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<TopicPartition, Void> {
     var request = AlterReplicaLogDirsRequest()
     for path in Set(moves.values).sorted() {
       let partitions = moves.filter { $0.value == path }.map(\.key)
@@ -171,7 +171,7 @@ extension AdminClient {
         })
     }
     let response = try await sendToNode(request, node) { _ in .none }
-    var results: [TopicPartition: Result<Void, ClientError>] = [:]
+    var results: Outcomes<TopicPartition, Void> = [:]
     for topic in response.results {
       for entry in topic.partitions {
         results[TopicPartition(topic.topicName, entry.partitionIndex)] = result(
@@ -186,7 +186,7 @@ extension AdminClient {
   /// Changes finalized feature levels (KIP-584); gives what was refused, by feature.
   public func updateFeatures(
     _ updates: [UpdateFeaturesRequest.FeatureUpdateKey], validateOnly: Bool = false
-  ) async throws(ClientError) -> [String: Result<Void, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<String, Void> {
     var request = UpdateFeaturesRequest()
     request.timeoutMs = requestTimeoutMs
     request.featureUpdates = updates
@@ -195,7 +195,7 @@ extension AdminClient {
       ErrorCode($0.errorCode)
     }
     try check(response.errorCode, response.errorMessage)
-    var results: [String: Result<Void, ClientError>] = [:]
+    var results: Outcomes<String, Void> = [:]
     for update in updates { results[update.feature] = .success(()) }
     for entry in response.results {
       results[entry.feature] = result(entry.errorCode, entry.errorMessage, ())

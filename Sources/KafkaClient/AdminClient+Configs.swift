@@ -63,8 +63,8 @@ extension AdminClient {
   public func describeConfigs(
     _ resources: [ConfigResource], keys: [String]? = nil, includeSynonyms: Bool = false,
     includeDocumentation: Bool = false
-  ) async throws(ClientError) -> [ConfigResource: Result<[ConfigEntry], ClientError>] {
-    var results: [ConfigResource: Result<[ConfigEntry], ClientError>] = [:]
+  ) async throws(ClientError) -> Outcomes<ConfigResource, [ConfigEntry]> {
+    var results: Outcomes<ConfigResource, [ConfigEntry]> = [:]
     for (node, group) in byNode(resources) {
       var request = DescribeConfigsRequest()
       request.includeSynonyms = includeSynonyms
@@ -88,8 +88,8 @@ extension AdminClient {
 
   public func alterConfigs(
     _ changes: [ConfigResource: [ConfigChange]], validateOnly: Bool = false
-  ) async throws(ClientError) -> [ConfigResource: Result<Void, ClientError>] {
-    var results: [ConfigResource: Result<Void, ClientError>] = [:]
+  ) async throws(ClientError) -> Outcomes<ConfigResource, Void> {
+    var results: Outcomes<ConfigResource, Void> = [:]
     for (node, group) in byNode(Array(changes.keys)) {
       var request = IncrementalAlterConfigsRequest()
       request.validateOnly = validateOnly

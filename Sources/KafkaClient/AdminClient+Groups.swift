@@ -30,8 +30,8 @@ extension AdminClient {
 
   public func describeGroups(
     _ ids: [String], includeAuthorizedOperations: Bool = false
-  ) async throws(ClientError) -> [String: Result<GroupDescription, ClientError>] {
-    var results: [String: Result<GroupDescription, ClientError>] = [:]
+  ) async throws(ClientError) -> Outcomes<String, GroupDescription> {
+    var results: Outcomes<String, GroupDescription> = [:]
     for id in ids {
       let request = DescribeGroupsRequest {
         $0.groups = [id]
@@ -50,9 +50,8 @@ extension AdminClient {
   /// Groups of the new protocol (KIP-848).
   public func describeConsumerGroups(
     _ ids: [String]
-  ) async throws(ClientError) -> [String: Result<ConsumerGroupDescribeResponse.DescribedGroup, ClientError>]
-  {
-    var results: [String: Result<ConsumerGroupDescribeResponse.DescribedGroup, ClientError>] = [:]
+  ) async throws(ClientError) -> Outcomes<String, ConsumerGroupDescribeResponse.DescribedGroup> {
+    var results: Outcomes<String, ConsumerGroupDescribeResponse.DescribedGroup> = [:]
     for id in ids {
       let request = ConsumerGroupDescribeRequest { $0.groupIDs = [id] }
       let response = try await cluster.sendToCoordinator(
@@ -71,8 +70,8 @@ extension AdminClient {
 
   public func deleteGroups(
     _ ids: [String]
-  ) async throws(ClientError) -> [String: Result<Void, ClientError>] {
-    var results: [String: Result<Void, ClientError>] = [:]
+  ) async throws(ClientError) -> Outcomes<String, Void> {
+    var results: Outcomes<String, Void> = [:]
     for id in ids {
       let request = DeleteGroupsRequest { $0.groupsNames = [id] }
       let response = try await cluster.sendToCoordinator(
@@ -102,7 +101,7 @@ extension AdminClient {
 
   public func deleteGroupOffsets(
     _ group: String, _ partitions: [TopicPartition]
-  ) async throws(ClientError) -> [TopicPartition: Result<Void, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<TopicPartition, Void> {
     var request = OffsetDeleteRequest()
     request.groupID = group
     request.topics = cluster.grouped(partitions).map { topic, indexes in
@@ -117,7 +116,7 @@ extension AdminClient {
       of: group, .group, request, timeoutMs: timeoutMs
     ) { ErrorCode($0.errorCode) }
     try check(response.errorCode, group)
-    var results: [TopicPartition: Result<Void, ClientError>] = [:]
+    var results: Outcomes<TopicPartition, Void> = [:]
     for topic in response.topics {
       for entry in topic.partitions {
         results[TopicPartition(topic.name, entry.partitionIndex)] = result(

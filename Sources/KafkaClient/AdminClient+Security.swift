@@ -54,11 +54,11 @@ extension AdminClient {
   /// Changes credentials; the salted passwords are computed by the caller.
   public func alterScramCredentials(
     _ request: AlterUserScramCredentialsRequest
-  ) async throws(ClientError) -> [String: Result<Void, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<String, Void> {
     let response = try await cluster.sendToController(request, timeoutMs: timeoutMs) {
       Self.controllerError($0.results.map(\.errorCode))
     }
-    var results: [String: Result<Void, ClientError>] = [:]
+    var results: Outcomes<String, Void> = [:]
     for entry in response.results {
       results[entry.user] = result(entry.errorCode, entry.errorMessage, ())
     }

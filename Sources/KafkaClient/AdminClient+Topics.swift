@@ -39,8 +39,7 @@ public struct NewPartitions: Sendable {
 extension AdminClient {
   public func createTopics(
     _ topics: [NewTopic], validateOnly: Bool = false
-  ) async throws(ClientError) -> [String: Result<CreateTopicsResponse.CreatableTopicResult, ClientError>]
-  {
+  ) async throws(ClientError) -> Outcomes<String, CreateTopicsResponse.CreatableTopicResult> {
     var request = CreateTopicsRequest()
     request.timeoutMs = requestTimeoutMs
     request.validateOnly = validateOnly
@@ -66,7 +65,7 @@ extension AdminClient {
     let response = try await cluster.sendToController(request, timeoutMs: timeoutMs) {
       Self.controllerError($0.topics.map(\.errorCode))
     }
-    var results: [String: Result<CreateTopicsResponse.CreatableTopicResult, ClientError>] = [:]
+    var results: Outcomes<String, CreateTopicsResponse.CreatableTopicResult> = [:]
     for topic in response.topics {
       results[topic.name] = result(topic.errorCode, topic.errorMessage, topic)
     }
@@ -81,7 +80,7 @@ extension AdminClient {
 
   public func deleteTopics(
     _ names: [String]
-  ) async throws(ClientError) -> [String: Result<Void, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<String, Void> {
     var request = DeleteTopicsRequest()
     request.timeoutMs = requestTimeoutMs
     request.topicNames = names
@@ -89,7 +88,7 @@ extension AdminClient {
     let response = try await cluster.sendToController(
       request, maxVersion: 5, timeoutMs: timeoutMs
     ) { Self.controllerError($0.responses.map(\.errorCode)) }
-    var results: [String: Result<Void, ClientError>] = [:]
+    var results: Outcomes<String, Void> = [:]
     for topic in response.responses {
       results[topic.name ?? ""] = result(topic.errorCode, topic.errorMessage, ())
     }
@@ -110,15 +109,16 @@ extension AdminClient {
 
   public func describeTopics(
     _ names: [String]
-  ) async throws(ClientError) -> [String: Result<ClusterMetadata.Topic, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<String, ClusterMetadata.Topic> {
     let metadata = try await cluster.retrying(timeoutMs: timeoutMs, refresh: false) {
       () throws(ClientError) in
       try await cluster.updateMetadata(topics: names)
     }
-    var results: [String: Result<ClusterMetadata.Topic, ClientError>] = [:]
+    var results: Outcomes<String, ClusterMetadata.Topic> = [:]
     for name in names {
       if let topic = metadata.topics[name] {
-        results[name] = topic.error == .none || topic.error == .leaderNotAvailable
+        results[name] =
+          topic.error == .none || topic.error == .leaderNotAvailable
           ? .success(topic) : .failure(ClientError(topic.error, name))
       } else {
         results[name] = .failure(ClientError(.unknownTopicOrPartition, "no topic \(name)"))
@@ -129,7 +129,7 @@ extension AdminClient {
 
   public func createPartitions(
     _ topics: [String: NewPartitions], validateOnly: Bool = false
-  ) async throws(ClientError) -> [String: Result<Void, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<String, Void> {
     var request = CreatePartitionsRequest()
     request.timeoutMs = requestTimeoutMs
     request.validateOnly = validateOnly
@@ -145,7 +145,7 @@ extension AdminClient {
     let response = try await cluster.sendToController(request, timeoutMs: timeoutMs) {
       Self.controllerError($0.results.map(\.errorCode))
     }
-    var results: [String: Result<Void, ClientError>] = [:]
+    var results: Outcomes<String, Void> = [:]
     for topic in response.results {
       results[topic.name] = result(topic.errorCode, topic.errorMessage, ())
     }
@@ -155,11 +155,11 @@ extension AdminClient {
   /// Deletes the records before these offsets (-1: all of them); gives the new log start offsets.
   public func deleteRecords(
     _ offsets: [TopicPartition: Int64]
-  ) async throws(ClientError) -> [TopicPartition: Result<Int64, ClientError>] {
+  ) async throws(ClientError) -> Outcomes<TopicPartition, Int64> {
     let partitions = offsets.keys.sorted()
     let topics = Set(partitions.map(\.topic)).sorted()
     let metadata = try await cluster.metadata(of: topics, timeoutMs: timeoutMs)
-    var results: [TopicPartition: Result<Int64, ClientError>] = [:]
+    var results: Outcomes<TopicPartition, Int64> = [:]
     for (leader, led) in try cluster.byLeader(partitions, metadata) {
       var request = DeleteRecordsRequest()
       request.timeoutMs = requestTimeoutMs

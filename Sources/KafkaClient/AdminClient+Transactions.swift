@@ -8,12 +8,12 @@ extension AdminClient {
   /// The producers that a partition's leader (or another replica) remembers.
   public func describeProducers(
     _ partitions: [TopicPartition], on node: Int32? = nil
-  ) async throws(ClientError) -> [TopicPartition: Result<[ProducerState], ClientError>] {
+  ) async throws(ClientError) -> Outcomes<TopicPartition, [ProducerState]> {
     let topics = Set(partitions.map(\.topic)).sorted()
     let metadata = try await cluster.metadata(of: topics, timeoutMs: timeoutMs)
     var groups = try cluster.byLeader(partitions, metadata)
     if let node { groups = [(node, partitions)] }
-    var results: [TopicPartition: Result<[ProducerState], ClientError>] = [:]
+    var results: Outcomes<TopicPartition, [ProducerState]> = [:]
     for (node, wanted) in groups {
       let request = DescribeProducersRequest {
         $0.topics = cluster.grouped(wanted).map { topic, indexes in
@@ -55,9 +55,8 @@ extension AdminClient {
 
   public func describeTransactions(
     _ ids: [String]
-  ) async throws(ClientError) -> [String: Result<DescribeTransactionsResponse.TransactionState, ClientError>]
-  {
-    var results: [String: Result<DescribeTransactionsResponse.TransactionState, ClientError>] = [:]
+  ) async throws(ClientError) -> Outcomes<String, DescribeTransactionsResponse.TransactionState> {
+    var results: Outcomes<String, DescribeTransactionsResponse.TransactionState> = [:]
     for id in ids {
       let request = DescribeTransactionsRequest { $0.transactionalIDs = [id] }
       let response = try await cluster.sendToCoordinator(

@@ -2,6 +2,9 @@ import KafkaMessages
 import KafkaProtocol
 import Values
 
+/// What became of each of many things.
+public typealias Outcomes<Key: Hashable, Value> = [Key: Result<Value, ClientError>]
+
 /// Changes and describes a cluster. Every call finds the node that it has to ask, and asks again
 /// while errors are of a passing kind, up to `default.api.timeout.ms`.
 ///

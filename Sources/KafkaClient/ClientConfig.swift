@@ -54,7 +54,8 @@ public struct ClientConfig: Sendable {
       throw .configuration("security.protocol=\(protocolName): only PLAINTEXT is supported yet")
     }
     if kind == .consumer, text("group.protocol").lowercased() != "classic" {
-      throw .configuration("group.protocol=\(text("group.protocol")): only classic is supported yet")
+      throw .configuration(
+        "group.protocol=\(text("group.protocol")): only classic is supported yet")
     }
     try oneOf("acks", ["all", "-1", "0", "1"])
     try oneOf("auto.offset.reset", ["earliest", "latest", "none"])
@@ -62,7 +63,9 @@ public struct ClientConfig: Sendable {
     try oneOf("compression.type", ["none", "gzip", "snappy", "lz4", "zstd"])
     try atLeast("max.in.flight.requests.per.connection", 1)
     try atLeast("max.poll.records", 1)
-    for key in ["batch.size", "buffer.memory", "linger.ms", "request.timeout.ms", "fetch.min.bytes"] {
+    for key in [
+      "batch.size", "buffer.memory", "linger.ms", "request.timeout.ms", "fetch.min.bytes",
+    ] {
       try atLeast(key, 0)
     }
   }

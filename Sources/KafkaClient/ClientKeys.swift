@@ -57,7 +57,7 @@ extension ClientConfig {
     metrics.num.samples pca int 2 -
     metrics.recording.level pca string INFO -
     metrics.sample.window.ms pca long 30000 -
-    partition.assignment.strategy c list org.apache.kafka.clients.consumer.RangeAssignor,org.apache.kafka.clients.consumer.CooperativeStickyAssignor +
+    partition.assignment.strategy c list RangeAssignor,CooperativeStickyAssignor +
     partitioner.adaptive.partitioning.enable p bool true -
     partitioner.availability.timeout.ms p long 0 -
     partitioner.class p class null +

@@ -36,7 +36,7 @@ extension Consumer {
     config.list("partition.assignment.strategy").compactMap { Assignors.named($0) }
   }
 
-  /// Partitions are kept through a rebalance only if every assignor in question allows it (KIP-429).
+  /// Partitions are kept through a rebalance only if every assignor allows it (KIP-429).
   nonisolated var isCooperative: Bool {
     let assignors = assignors
     return !assignors.isEmpty && assignors.allSatisfy(\.isCooperative)

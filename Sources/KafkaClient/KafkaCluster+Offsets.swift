@@ -44,7 +44,8 @@ extension KafkaCluster {
     return found
   }
 
-  /// Partitions by the node that leads them, in order; one without a leader is an error that passes.
+  /// Partitions by the node that leads them, in order. One without a leader is an error, which
+  /// passes.
   func byLeader(
     _ partitions: [TopicPartition], _ metadata: ClusterMetadata
   ) throws(ClientError) -> [(leader: Int32, partitions: [TopicPartition])] {
@@ -93,7 +94,8 @@ extension KafkaCluster {
         let found = FoundOffset(
           offset: entry.offset, timestamp: entry.timestamp, leaderEpoch: entry.leaderEpoch)
         answers.append(
-          (partition, code == .none ? .success(found) : .failure(ClientError(code, "\(partition)"))))
+          (partition, code == .none ? .success(found) : .failure(ClientError(code, "\(partition)")))
+        )
       }
     }
     return answers

@@ -61,7 +61,8 @@ extension KafkaCluster {
   }
 
   /// Nodes and controller, asked for until some broker answers.
-  public func updateMetadataRetrying(timeoutMs: Int64) async throws(ClientError) -> ClusterMetadata {
+  public func updateMetadataRetrying(timeoutMs: Int64) async throws(ClientError) -> ClusterMetadata
+  {
     try await retrying(timeoutMs: timeoutMs, refresh: false) { () throws(ClientError) in
       try await updateMetadata(topics: [])
     }

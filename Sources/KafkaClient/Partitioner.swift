@@ -12,7 +12,8 @@ enum Partitioner {
     bytes.withUnsafeBytes { raw in
       var position = 0
       while position + 4 <= raw.count {
-        var word = UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: position, as: UInt32.self))
+        var word = UInt32(
+          littleEndian: raw.loadUnaligned(fromByteOffset: position, as: UInt32.self))
         word = word &* m
         word ^= word >> 24
         word = word &* m

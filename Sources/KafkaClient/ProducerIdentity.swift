@@ -41,7 +41,9 @@ final class ProducerIdentity {
     guard transactionalID == nil, !isAsking, fatalError == nil else { return }
     isAsking = true
     let request = InitProducerIdRequest {
-      $0.transactionTimeoutMs = .max
+      $0.transactionalID = nil
+      $0.transactionTimeoutMs = Int32(
+        clamping: cluster.config.integer("transaction.timeout.ms"))
       $0.producerID = -1
       $0.producerEpoch = -1
     }

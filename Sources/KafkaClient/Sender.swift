@@ -67,7 +67,9 @@ final class Sender {
       identity.obtain { [weak self] in self?.drain() }
       return
     }
-    if identity.needsReset, identity.transactionalID == nil, lanes.values.allSatisfy({ $0.inFlight.isEmpty }) {
+    if identity.needsReset, identity.transactionalID == nil,
+      lanes.values.allSatisfy({ $0.inFlight.isEmpty })
+    {
       return resetIdentity()
     }
     var next = Instant.distantFuture
@@ -162,11 +164,14 @@ final class Sender {
     let now = loop.now
     let (batch, due): (ProducerBatch?, Instant) = accumulator.withLock { state in
       guard let first = state.lanes[partition]?.batches.first else { return (nil, .distantFuture) }
-      let isFull = first.size >= options.batchSize || (state.lanes[partition]?.batches.count ?? 0) > 1
+      let isFull =
+        first.size >= options.batchSize || (state.lanes[partition]?.batches.count ?? 0) > 1
       let due = first.createdAt.advanced(milliseconds: linger)
       let isSpaceShort = !state.spaceWaiters.isEmpty
       guard isFull || due <= now || state.isClosed || isSpaceShort else { return (nil, due) }
-      guard first.size <= room || room == options.maxRequestSize else { return (nil, .distantFuture) }
+      guard first.size <= room || room == options.maxRequestSize else {
+        return (nil, .distantFuture)
+      }
       _ = state.lanes[partition]?.batches.popFirst()
       return (first, .distantFuture)
     }

@@ -11,7 +11,11 @@ import Values
 /// | `mustAbort` | `end` with abort → `ending` |
 /// | `ending` | the coordinator's answer → `idle` |
 final class TransactionState {
-  enum State: Equatable { case idle, open, mustAbort(ClientError), ending }
+  enum State: Equatable {
+    case idle, open
+    case mustAbort(ClientError)
+    case ending
+  }
 
   let cluster: KafkaCluster
   let transactionalID: String

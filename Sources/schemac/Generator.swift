@@ -55,7 +55,8 @@ struct Generator {
     let schemas = sources.appending(path: "KafkaProtocol/Schemas/\(folder)")
     let paths = try FileManager.default.subpathsOfDirectory(atPath: schemas.path)
     return try paths.filter { $0.hasSuffix(".kafka") }.sorted().map { path in
-      let text = String(decoding: try Data(contentsOf: schemas.appending(path: path)), as: UTF8.self)
+      let text = String(
+        decoding: try Data(contentsOf: schemas.appending(path: path)), as: UTF8.self)
       return try SchemaParser.parse(text, path: "\(folder)/\(path)")
     }
   }

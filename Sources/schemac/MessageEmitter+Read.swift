@@ -42,7 +42,8 @@ extension MessageEmitter {
     case .string, .bytes, .records, .array:
       let prefix = nullable.isEmpty ? "" : "Nullable"
       code.line(
-        "\(name) = try reader.read\(prefix)\(SwiftNames.primitive(field.type))(compact: \(compact))")
+        "\(name) = try reader.read\(prefix)\(SwiftNames.primitive(field.type))(compact: \(compact))"
+      )
     }
     // Null is allowed in a part of the versions only.
     if !nullable.isEmpty, let allowed = condition(nullable),
@@ -72,7 +73,9 @@ extension MessageEmitter {
 
   private func readTags(_ fields: [Field], into code: inout CodeText) {
     if fields.isEmpty {
-      code.line(isAlwaysFlexible ? "try reader.skipTaggedFields()" : "if flexible { try reader.skipTaggedFields() }")
+      code.line(
+        isAlwaysFlexible
+          ? "try reader.skipTaggedFields()" : "if flexible { try reader.skipTaggedFields() }")
       return
     }
     code.block(isAlwaysFlexible ? "do" : "if flexible") { code in

@@ -33,7 +33,8 @@ extension MessageEmitter {
     case .array(.structure(let type)):
       let items = isNullable ? "\(name) ?? []" : name
       if isNullable {
-        let count = nullAllowed.map { "(\($0)) ? \(name)?.count : \(name)?.count ?? 0" } ?? "\(name)?.count"
+        let count =
+          nullAllowed.map { "(\($0)) ? \(name)?.count : \(name)?.count ?? 0" } ?? "\(name)?.count"
         code.line("\(writer).writeNullableCount(\(count), compact: \(compact))")
       } else {
         code.line("\(writer).writeCount(\(name).count, compact: \(compact))")
@@ -48,7 +49,8 @@ extension MessageEmitter {
       let empty = field.type == .string ? "\"\"" : "[]"
       let value = nullAllowed.map { "(\($0)) ? \(name) : (\(name) ?? \(empty))" } ?? name
       code.line(
-        "\(writer).write\(prefix)\(SwiftNames.primitive(field.type))(\(value), compact: \(compact))")
+        "\(writer).write\(prefix)\(SwiftNames.primitive(field.type))(\(value), compact: \(compact))"
+      )
     }
   }
 

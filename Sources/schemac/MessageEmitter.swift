@@ -1,5 +1,5 @@
 // Turns one message into Swift: its structs with their fields, and the conformance that names its
-// versions. Reading and writing are in `MessageEmitter+Read.swift` and `MessageEmitter+Write.swift`.
+// versions. Reading and writing are in `MessageEmitter+Read` and `MessageEmitter+Write`.
 //
 // The generated code favours compile time and size over brevity of the schema: plain statements
 // with explicit types, one struct per schema struct, no generics.
@@ -90,7 +90,8 @@ struct MessageEmitter {
         let inside = field.versions.intersection(versions)
         guard !inside.isEmpty else { continue }
         if name == structure {
-          scope = scope.isEmpty
+          scope =
+            scope.isEmpty
             ? inside
             : Versions(first: min(scope.first, inside.first), last: max(scope.last, inside.last))
         }
@@ -123,7 +124,8 @@ struct MessageEmitter {
     case .data, .header: break
     }
     code.line(
-      "public static var validVersions: ClosedRange<Int16> { \(versions.first)...\(versions.last) }")
+      "public static var validVersions: ClosedRange<Int16> { \(versions.first)...\(versions.last) }"
+    )
     let flexible = isEverFlexible ? "\(message.flexible.first)" : ".max"
     code.line("public static var flexibleVersions: PartialRangeFrom<Int16> { \(flexible)... }")
   }
@@ -188,7 +190,8 @@ struct MessageEmitter {
     if field.defaultText == "null" { return "\(name) != nil" }
     switch field.type {
     case .bool: return defaultValue(field) == "true" ? "!\(name)" : name
-    case .array, .bytes: return field.nullable.isEmpty ? "!\(name).isEmpty" : "\(name)?.isEmpty != true"
+    case .array, .bytes:
+      return field.nullable.isEmpty ? "!\(name).isEmpty" : "\(name)?.isEmpty != true"
     case .structure: return "!\(name).isDefault"
     case .records: return "!\(name).isNull"
     default: return "\(name) != \(defaultValue(field))"
@@ -217,7 +220,8 @@ struct MessageEmitter {
 
   private func recordsCopy(_ fields: [Field], into code: inout CodeText) {
     code.line()
-    code.line("/// Replaces positions in `frame` by copies, so that the value may outlive the frame.")
+    code.line(
+      "/// Replaces positions in `frame` by copies, so that the value may outlive the frame.")
     code.block("public mutating func copyRecords(from frame: RawSpan)") { code in
       for field in fields where holdsRecords(field) {
         let name = SwiftNames.member(field.name)

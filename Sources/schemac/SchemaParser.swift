@@ -72,7 +72,9 @@ struct SchemaParser {
       message.name = apiName + (kind == .request ? "Request" : "Response")
       message.key = file.apiKey
     case .metadata, .remote:
-      guard let key = rest.popFirst().flatMap({ Int16($0) }) else { throw failure("no record type") }
+      guard let key = rest.popFirst().flatMap({ Int16($0) }) else {
+        throw failure("no record type")
+      }
       message.key = key
       message.name = rest.popFirst() ?? ""
     case .data, .header:

@@ -34,7 +34,8 @@ enum SwiftNames {
   private static func capitalizedIDs(_ text: String) -> String {
     let letters = Array(text)
     var spelled = letters
-    for index in letters.indices.dropLast() where letters[index] == "I" && letters[index + 1] == "d" {
+    for index in letters.indices.dropLast() where letters[index] == "I" && letters[index + 1] == "d"
+    {
       var next = index + 2
       if next < letters.count, letters[next] == "s" { next += 1 }
       if next == letters.count || letters[next].isUppercase { spelled[index + 1] = "D" }

@@ -22,7 +22,9 @@ import Values
 
   private static func read(_ consumer: Consumer, _ count: Int) async throws -> [ConsumerRecord] {
     var records: [ConsumerRecord] = []
-    for _ in 0..<200 where records.count < count { records += try await consumer.poll(timeoutMs: 100) }
+    for _ in 0..<200 where records.count < count {
+      records += try await consumer.poll(timeoutMs: 100)
+    }
     return records
   }
 

@@ -196,7 +196,8 @@ final class FakeNode: FrameHandler {
           $0.host = "127.0.0.1"
           $0.port = Int32(cluster.servers[0].address.port)
         })
-    case .createTopics: createTopics(try CreateTopicsRequest(from: &reader, version: version), reply)
+    case .createTopics:
+      createTopics(try CreateTopicsRequest(from: &reader, version: version), reply)
     case .offsetCommit: commit(try OffsetCommitRequest(from: &reader, version: version), reply)
     case .offsetFetch: offsets(try OffsetFetchRequest(from: &reader, version: version), reply)
     case .addPartitionsToTxn:

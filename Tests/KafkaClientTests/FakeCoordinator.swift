@@ -35,7 +35,8 @@ final class FakeCoordinator {
     case .syncGroup: sync(try SyncGroupRequest(from: &reader, version: version), reply)
     case .heartbeat:
       let request = try HeartbeatRequest(from: &reader, version: version)
-      reply.send(HeartbeatResponse { $0.errorCode = check(request.memberID, request.generationID, reply) })
+      reply.send(
+        HeartbeatResponse { $0.errorCode = check(request.memberID, request.generationID, reply) })
     case .leaveGroup:
       let request = try LeaveGroupRequest(from: &reader, version: version)
       for member in request.members { members[member.memberID] = nil }

@@ -73,7 +73,8 @@ import Values
     #expect(try await producer.send(Self.record("good")).offset == 0)
     #expect(fake.count(.initProducerID) == 2)
     #expect(throws: ClientError.self) {
-      try producer.enqueue(ProducerRecord(topic: "quotes", value: Array(repeating: 0, count: 2 << 20)))
+      try producer.enqueue(
+        ProducerRecord(topic: "quotes", value: Array(repeating: 0, count: 2 << 20)))
     }
     await producer.close()
     #expect(throws: ClientError.closed) { try producer.enqueue(Self.record("late")) }
@@ -132,12 +133,16 @@ import Values
     // From the tests of Kafka's own clients.
     #expect(Int32(bitPattern: Partitioner.murmur2(Array("21".utf8))) == -973_932_308)
     #expect(Int32(bitPattern: Partitioner.murmur2(Array("foobar".utf8))) == -790_332_482)
-    #expect(Int32(bitPattern: Partitioner.murmur2(Array("a-little-bit-long-string".utf8))) == -985_981_536)
+    #expect(
+      Int32(bitPattern: Partitioner.murmur2(Array("a-little-bit-long-string".utf8))) == -985_981_536
+    )
     #expect(
       Int32(bitPattern: Partitioner.murmur2(Array("a-little-bit-longer-string".utf8)))
         == -1_486_304_829)
     #expect(
-      Int32(bitPattern: Partitioner.murmur2(Array("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8".utf8)))
+      Int32(
+        bitPattern: Partitioner.murmur2(
+          Array("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8".utf8)))
         == -58_897_971)
     #expect(Int32(bitPattern: Partitioner.murmur2(Array("abc".utf8))) == 479_470_107)
   }
@@ -147,7 +152,9 @@ import Values
     defer { fake.stop() }
     fake.createTopic("quotes", partitions: 1)
     let producer = try Producer(settings(fake, ["acks": "0"]))
-    for number in 0..<10 { #expect(try await producer.send(Self.record("n\(number)")).offset == -1) }
+    for number in 0..<10 {
+      #expect(try await producer.send(Self.record("n\(number)")).offset == -1)
+    }
     await producer.close()
     while fake.values("quotes", 0).count < 10 { await Task.yield() }
     #expect(fake.values("quotes", 0) == (0..<10).map { "n\($0)" })

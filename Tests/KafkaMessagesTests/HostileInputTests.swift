@@ -25,7 +25,8 @@ import Values
   }
 
   @Test func everyTruncationIsRefused() throws {
-    let schemas = try SchemaNotation.messages(in: "messages") + SchemaNotation.messages(in: "records")
+    let schemas =
+      try SchemaNotation.messages(in: "messages") + SchemaNotation.messages(in: "records")
     for name in Self.names {
       let schema = try #require(schemas.first { $0.name == name })
       let type = try #require(RoundTripTests.types[name])
@@ -33,14 +34,16 @@ import Values
         let bytes = RandomMessage.bytes(of: schema, version: version, seed: UInt64(version) + 7)
         for end in bytes.indices {
           #expect(
-            Self.refusal(type, Array(bytes[..<end]), version) != nil, "\(name) v\(version) at \(end)")
+            Self.refusal(type, Array(bytes[..<end]), version) != nil,
+            "\(name) v\(version) at \(end)")
         }
       }
     }
   }
 
   @Test func damagedBytesNeverTrap() throws {
-    let schemas = try SchemaNotation.messages(in: "messages") + SchemaNotation.messages(in: "records")
+    let schemas =
+      try SchemaNotation.messages(in: "messages") + SchemaNotation.messages(in: "records")
     var random = SplitMix(seed: 11)
     for schema in schemas {
       let type = try #require(RoundTripTests.types[schema.name])
@@ -48,7 +51,8 @@ import Values
         var bytes = RandomMessage.bytes(of: schema, version: version, seed: UInt64(version) + 99)
         guard !bytes.isEmpty else { continue }
         for _ in 0..<20 {
-          bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
+          bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(
+            in: 0...255, using: &random)
           _ = Self.refusal(type, bytes, version)
         }
       }
@@ -63,7 +67,8 @@ import Values
     // The same in compact form: five groups of seven bits.
     #expect(Self.refusal(MetadataRequest.self, [0xff, 0xff, 0xff, 0xff, 0x07, 0], 12) != nil)
     #expect(Self.refusal(MetadataRequest.self, [0xff, 0xff, 0xff, 0xff, 0x0f, 0], 12) != nil)
-    #expect(Self.refusal(MetadataRequest.self, [0x80, 0, 0, 0], 1) == .invalidLength(-2_147_483_648))
+    #expect(
+      Self.refusal(MetadataRequest.self, [0x80, 0, 0, 0], 1) == .invalidLength(-2_147_483_648))
   }
 
   @Test func nullsWhereThereMustBeAValueAreRefused() {
@@ -80,6 +85,7 @@ import Values
     #expect(Self.refusal(FetchRequest.self, head + [1, 0, 1, 2, 97], 12) == .invalidLength(1))
     // A tag that is not known is skipped by its size.
     #expect(Self.refusal(FetchRequest.self, head + [1, 99, 2, 1, 2], 12) == nil)
-    #expect(Self.refusal(FetchRequest.self, head + [0xff, 0xff, 0xff, 0xff, 0x0f], 12) == .endOfInput)
+    #expect(
+      Self.refusal(FetchRequest.self, head + [0xff, 0xff, 0xff, 0xff, 0x0f], 12) == .endOfInput)
   }
 }

@@ -21,7 +21,8 @@ func reencoded<M: KafkaMessage>(
 }
 
 @Suite struct RoundTripTests {
-  static let types = KafkaMessagesCatalogue.byName.merging(KafkaRecordsCatalogue.byName) { a, _ in a }
+  static let types = KafkaMessagesCatalogue.byName.merging(KafkaRecordsCatalogue.byName) { a, _ in a
+  }
 
   @Test(arguments: ["messages", "records"])
   func everyVersionOfEveryMessageRoundTrips(folder: String) throws {
@@ -29,7 +30,9 @@ func reencoded<M: KafkaMessage>(
     #expect(messages.count == (folder == "messages" ? 177 : 61))
     for (index, message) in messages.enumerated() {
       let type = try #require(Self.types[message.name], "\(message.name) is not generated")
-      #expect(type.validVersions == Int16(message.versions.lowerBound)...Int16(message.versions.upperBound))
+      #expect(
+        type.validVersions == Int16(
+          message.versions.lowerBound)...Int16(message.versions.upperBound))
       for version in message.versions {
         for round in 0..<20 {
           let seed = UInt64(index * 1_000_000 + version * 1000 + round)

@@ -153,7 +153,9 @@ struct RandomMessage {
   }
 
   private mutating func integer(_ value: UInt64, _ size: Int) {
-    for index in (0..<size).reversed() { bytes.append(UInt8(truncatingIfNeeded: value >> (index * 8))) }
+    for index in (0..<size).reversed() {
+      bytes.append(UInt8(truncatingIfNeeded: value >> (index * 8)))
+    }
   }
 
   private mutating func value(
@@ -165,7 +167,9 @@ struct RandomMessage {
       && Int.random(in: 0..<4, using: &random) == 0
     let least = distinct ? 1 : 0
     switch type {
-    case "bool": bytes.append(distinct ? (field.defaultText == "true" ? 0 : 1) : UInt8.random(in: 0...1, using: &random))
+    case "bool":
+      bytes.append(
+        distinct ? (field.defaultText == "true" ? 0 : 1) : UInt8.random(in: 0...1, using: &random))
     case "int8": number(field, 1, distinct)
     case "int16", "uint16": number(field, 2, distinct)
     case "int32": number(field, 4, distinct)
@@ -174,7 +178,8 @@ struct RandomMessage {
     case "string":
       let letters = ["a", "Z", "-", "é", "語", "🪶"]
       let count = Int.random(in: least...6, using: &random)
-      let text = Array((0..<count).map { _ in letters.randomElement(using: &random)! }.joined().utf8)
+      let text = Array(
+        (0..<count).map { _ in letters.randomElement(using: &random)! }.joined().utf8)
       length(isNull ? nil : text.count, compact: compact, plainBytes: 2)
       if !isNull { bytes += text }
     case "bytes", "records":
