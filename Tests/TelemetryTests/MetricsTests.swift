@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import Values
 
@@ -70,11 +71,28 @@ import Values
     distribution.record(10)
     #expect(distribution.percentiles([1]) == [10])
   }
+}
 
-  @Test(.serialized, arguments: [LogLevel.info, .warn])
-  func linesAreOneLineAndQuoted(_ level: LogLevel) {
+@Suite struct LogTests {
+  @Test func anEventIsOneLineWithQuotedFields() {
+    let lines = Mutex<[String]>([])
+    let log = Log("test-component")
+    Log.redirect { level, line in lines.withLock { $0.append("\(level)|\(line)") } }
+    defer { Log.redirect(to: nil) }
+    log.debug("not printed", ["never": "evaluated"])
+    log.warn("first\nsecond", ["n": 3, "text": "a \"b\"\n", "empty": ""])
+    let own = lines.withLock { $0.filter { $0.contains("test-component") } }
+    #expect(own.count == 1)
+    #expect(own[0].hasPrefix("WARN|["))
+    #expect(
+      own[0].hasSuffix(
+        #"] WARN test-component: first second n=3 text="a \"b\"\n" empty="""#))
+  }
+
+  @Test func levelsAreReadByName() {
     #expect(LogLevel("warning") == .warn)
+    #expect(LogLevel("FATAL") == .error)
     #expect(LogLevel("loud") == nil)
-    #expect(level > .debug)
+    #expect(LogLevel.info > .debug)
   }
 }
