@@ -21,6 +21,7 @@ public final class CoordinatorNode: Sendable {
   private let listener: Server
   private let metrics: HTTPServer?
   private let ensemble: EnsembleDriver?
+  private let locks: [File]
 
   /// Why a server cannot start.
   public enum StartError: Error, CustomStringConvertible {
@@ -48,6 +49,8 @@ public final class CoordinatorNode: Sendable {
     do {
       ProcessInformation.raiseDescriptorLimit()
       let directory = DataDirectory(dataDir: config.dataDir, dataLogDir: config.dataLogDir)
+      try directory.create()
+      locks = try directory.lock()
       let recovered = try Self.recover(directory, config)
       group = try EventLoopGroup(count: 1, name: "coordinator")
       let loop = group.loops[0]
@@ -81,7 +84,6 @@ public final class CoordinatorNode: Sendable {
   private static func recover(
     _ directory: DataDirectory, _ config: CoordinatorConfig
   ) throws(StorageError) -> Recovered {
-    try directory.create()
     let recovered = try Recovery(
       directory: directory, extendedTypes: config.extendedTypesEnabled,
       recentLimit: config.commitLogCount

@@ -26,6 +26,22 @@ public struct DataDirectory: Sendable {
     } catch { throw .system(error) }
   }
 
+  /// Claims the directories for this process, until the files returned are gone: recovery cuts off
+  /// what it takes for a torn transaction, and must not meet one that is being written.
+  func lock() throws(StorageError) -> [File] {
+    var locks: [File] = []
+    for directory in snapshots == logs ? [snapshots] : [snapshots, logs] {
+      do throws(SystemError) {
+        let file = try File(directory + "/.lock", [.write, .create])
+        guard try file.tryLock() else { throw SystemError("flock", code: 0, on: directory) }
+        locks.append(file)
+      } catch {
+        throw error.call == "flock" ? .locked(directory: directory) : .system(error)
+      }
+    }
+    return locks
+  }
+
   func log(_ zxid: Int64) -> String { "\(logs)/log.\(zxidText(zxid))" }
   func snapshot(_ zxid: Int64) -> String { "\(snapshots)/snapshot.\(zxidText(zxid))" }
 

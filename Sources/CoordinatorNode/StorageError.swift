@@ -10,6 +10,8 @@ public enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
   case corrupt(file: String, offset: Int, reason: String)
   /// Transactions are missing between what was read and what comes next.
   case gap(file: String, after: Int64, next: Int64)
+  /// Another process serves from this directory.
+  case locked(directory: String)
   /// There are logs, but no snapshot that they go on from.
   case noSnapshot(directory: String)
   /// This server cannot take part in its ensemble.
@@ -22,6 +24,7 @@ public enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
     case .gap(let file, let after, let next):
       "\(file): transactions are missing: 0x\(zxidText(next)) follows 0x\(zxidText(after))"
     case .ensemble(let reason): reason
+    case .locked(let directory): "\(directory): in use by another process"
     case .noSnapshot(let directory):
       "\(directory): there are transaction logs, but no valid snapshot that they go on from"
     }

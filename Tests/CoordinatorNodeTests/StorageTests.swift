@@ -198,3 +198,16 @@ final class Directory {
     #expect(try directory.data.readEpoch("currentEpoch") == 7)
   }
 }
+
+@Suite struct DirectoryLockTests {
+  @Test func oneProcessAtATimeServesFromADirectory() throws {
+    let directory = try Directory()
+    var locks = try directory.data.lock()
+    #expect(throws: StorageError.locked(directory: directory.data.snapshots)) {
+      try directory.data.lock()
+    }
+    locks = []
+    #expect(locks.isEmpty)
+    #expect(try directory.data.lock().count == 1)
+  }
+}
