@@ -57,12 +57,15 @@ struct BatchFilter: ~Copyable {
     try keepRecords(of: batch, keys, isMarkerOfNothing: isMarkerOfNothing, into: &output)
   }
 
+  /// Whether the log would forget the producer's sequence or epoch with this batch.
   private func isLastOfProducer(_ header: BatchHeader) -> Bool {
     guard header.hasProducerID, let last = producers[header.producerID] else { return false }
     if let offset = last.dataOffset { return header.lastOffset == offset }
     return header.isControl && header.producerEpoch == last.epoch
   }
 
+  /// Keeps a batch's bytes as they are where it can: rebuilding costs a compression, and changes
+  /// the bytes that replicas compare.
   private mutating func keepRecords(
     of batch: RecordBatch, _ keys: borrowing KeyOffsets, isMarkerOfNothing: Bool,
     into output: inout ByteWriter
@@ -94,9 +97,11 @@ struct BatchFilter: ~Copyable {
     try Self.rebuild(header, kept, horizon: horizon, into: &output)
   }
 
+  /// A record stays if it is its key's last, and a tombstone until its horizon has passed.
   private func stays(
     _ record: RecordView, of header: BatchHeader, _ keys: borrowing KeyOffsets
   ) -> Bool {
+    // Nothing is known of keys behind the part that was looked at.
     if record.offset > keys.latestOffset { return true }
     // Records without key cannot be compacted; they should not be here at all.
     guard let key = record.key, record.offset >= keys.offset(of: key) else { return false }
@@ -105,6 +110,8 @@ struct BatchFilter: ~Copyable {
     return header.deleteHorizonMs.map { nowMs < $0 } ?? true
   }
 
+  /// Writes the records that are left under the old header: offsets, sequences and epoch of a batch
+  /// outlive its records.
   private static func rebuild(
     _ header: BatchHeader, _ records: [RecordView], horizon: Int64?, into output: inout ByteWriter
   ) throws {

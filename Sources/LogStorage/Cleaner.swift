@@ -74,6 +74,7 @@ struct Cleaner {
     return result
   }
 
+  /// What the segments' indexes know of aborted transactions.
   private func abortedTransactions(of segments: [LogSegment]) -> CleanerTransactions {
     CleanerTransactions(segments.flatMap(\.transactionIndex.entries))
   }
@@ -114,6 +115,7 @@ struct Cleaner {
     return plan.firstUncleanableOffset
   }
 
+  /// Notes the keys of one batch; aborted data never counts as a key's last.
   private func note(
     _ batch: RecordBatch, _ transactions: inout CleanerTransactions, _ scratch: inout ByteWriter,
     into keys: inout KeyOffsets
@@ -160,6 +162,7 @@ struct Cleaner {
     return groups
   }
 
+  /// Writes one new segment with what stays of a group of old ones, and makes it durable.
   private mutating func clean(
     _ group: [LogSegment], _ keys: borrowing KeyOffsets, _ filter: inout BatchFilter
   ) throws -> LogSegment {
@@ -179,6 +182,7 @@ struct Cleaner {
         limits.throttle(batch.header.sizeInBytes)
         if output.count > 1 << 20 { try flush(&output, to: cleaned) }
       }
+      // Half a batch in an old segment is damage; to clean on would make it permanent.
       guard scanner.position == segment.size else {
         throw LogError.corrupt("\(segment.file.path) ends within a batch")
       }
@@ -192,6 +196,7 @@ struct Cleaner {
     return cleaned
   }
 
+  /// Writes what has gathered, and indexes it.
   private mutating func flush(_ output: inout ByteWriter, to segment: LogSegment) throws {
     try output.withUnsafeBytes { raw in
       try segment.write(raw)

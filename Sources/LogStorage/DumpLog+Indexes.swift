@@ -3,6 +3,7 @@ import Platform
 import Records
 import Values
 
+/// The files beside a segment: indexes, which are checked against it, and snapshots.
 extension DumpLog {
   /// Path without the ending, and the base offset that its name says.
   private static func stem(_ path: String) throws -> (stem: String, base: Offset) {
@@ -12,11 +13,13 @@ extension DumpLog {
     return (String(path[..<dot]), base)
   }
 
+  /// Opened for reading only: nothing is written, whatever its size.
   private static func openIndex(_ path: String, base: Offset) throws -> OffsetIndex {
     let size = Int(try FileSystem.status(path)?.size ?? 0)
     return try OffsetIndex(path: path, baseOffset: base, maxBytes: max(size, 8))
   }
 
+  /// Each entry must point to the batch whose last offset it has.
   mutating func dumpIndex(_ path: String, _ emit: (String) -> Void) throws {
     let (stem, base) = try Self.stem(path)
     let index = try Self.openIndex(path, base: base)
@@ -44,6 +47,7 @@ extension DumpLog {
     }
   }
 
+  /// Each entry must name a batch's last offset, and that batch's largest timestamp.
   mutating func dumpTimeIndex(_ path: String, _ emit: (String) -> Void) throws {
     let (stem, base) = try Self.stem(path)
     let size = Int(try FileSystem.status(path)?.size ?? 0)
@@ -67,6 +71,7 @@ extension DumpLog {
     }
   }
 
+  /// Compares an entry of a time index with the batch that it names.
   private mutating func check(
     _ entry: (timestamp: Int64, offset: Offset), previous: Int64, _ path: String, in log: File,
     from position: Int
@@ -89,6 +94,7 @@ extension DumpLog {
     if previous >= entry.timestamp { timesOutOfOrder.append((path, entry.timestamp, previous)) }
   }
 
+  /// Producers by id, each with its last batch.
   mutating func dumpSnapshot(_ path: String, _ emit: (String) -> Void) throws {
     guard let bytes = try FileSystem.readFile(path) else {
       throw SystemError("open", code: 2, on: path)
@@ -114,6 +120,7 @@ extension DumpLog {
     }
   }
 
+  /// Aborted transactions in the order of their markers.
   mutating func dumpTransactions(_ path: String, _ emit: (String) -> Void) throws {
     for entry in try TransactionIndex(path: path).entries {
       emit(

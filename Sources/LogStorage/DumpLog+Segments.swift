@@ -3,7 +3,9 @@ import Platform
 import Records
 import Values
 
+/// Segments and snapshots: a line for each batch, and on request one for each record.
 extension DumpLog {
+  /// Stops at the first batch that cannot be read; what is behind it is told as invalid bytes.
   mutating func dumpLog(_ path: String, _ name: String, _ emit: (String) -> Void) throws {
     emit(Self.title(name))
     let file = try File(path)
@@ -29,6 +31,7 @@ extension DumpLog {
     }
   }
 
+  /// The line that says what the file holds, by its name.
   private static func title(_ name: String) -> String {
     if let start = FileNames.offset(in: name, suffix: FileNames.log) {
       return "Log starting offset: \(start)"
@@ -41,10 +44,12 @@ extension DumpLog {
     return name == "bootstrap.checkpoint" ? "KRaft bootstrap snapshot" : "Log starting offset: 0"
   }
 
+  /// Format 0 has no timestamps, which the tool gives a name of its own.
   private static func timestampType(_ header: BatchHeader) -> String {
     header.magic == 0 ? "NoTimestampType" : header.timestampType.name
   }
 
+  /// What the batch's header says. Formats 0 and 1 have less to say.
   static func line(for batch: RecordBatch, at position: Int) -> String {
     let header = batch.header
     var line: String
@@ -67,6 +72,7 @@ extension DumpLog {
     return line + " isvalid: \(batch.hasValidChecksum)"
   }
 
+  /// What a record is; the brace behind an old record's checksum is the tool's own.
   private func line(for record: RecordView, of header: BatchHeader) throws -> String {
     var line = "|"
     if !options.skipsRecordMetadata {
@@ -89,6 +95,7 @@ extension DumpLog {
     return line
   }
 
+  /// What a control record marks: markers in full, other types by the tool's decoder or by name.
   private func controlPart(_ record: RecordView) throws -> String {
     if let marker = try EndTransactionMarker(record) {
       let kind = marker.isCommit ? "COMMIT" : "ABORT"
@@ -101,6 +108,7 @@ extension DumpLog {
 }
 
 extension ControlRecordType {
+  /// The type's name in the tool's output.
   var dumpName: String {
     switch self {
     case .abort: "ABORT"

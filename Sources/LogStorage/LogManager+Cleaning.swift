@@ -17,6 +17,7 @@ struct CleanerState {
   }
 }
 
+/// Choosing which compacted log to clean, and remembering how far each was.
 extension LogManager {
   /// Cleans the dirtiest compacted log, if any is dirty enough. Several threads may call this; each
   /// takes another log.
@@ -47,6 +48,7 @@ extension LogManager {
     return true
   }
 
+  /// Logs past `max.compaction.lag.ms` come first, then the one with most to gain.
   private func takeDirtiest(now: WallTime) -> (PartitionLog, Dirtiness)? {
     loadCleanerOffsets()
     let (offsets, uncleanable) = state.withLock {
@@ -69,6 +71,7 @@ extension LogManager {
     return best
   }
 
+  /// The checkpoints are read once; afterwards memory knows better.
   private func loadCleanerOffsets() {
     guard state.withLock({ $0.cleaner.cleanedUpTo == nil }) else { return }
     var offsets: [TopicPartition: Offset] = [:]
@@ -80,6 +83,7 @@ extension LogManager {
     }
   }
 
+  /// Written after each cleaning: a crash costs at most one.
   private func checkpointCleaner(_ directory: LogDirectory) throws(LogError) {
     let offsets = state.withLock { state in
       (state.cleaner.cleanedUpTo ?? [:]).filter { state.directories[$0.key] === directory }

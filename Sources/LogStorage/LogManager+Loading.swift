@@ -2,7 +2,9 @@ import Platform
 import Synchronization
 import Values
 
+/// Bringing all logs up when the broker starts.
 extension LogManager {
+  /// One log to load, with what the checkpoints say of it.
   private struct Work: Sendable {
     let directory: LogDirectory
     let path: String
@@ -35,6 +37,7 @@ extension LogManager {
     for thread in threads { thread.join() }
   }
 
+  /// What there is to load in a directory. Logs that wait to be deleted are noted for it.
   private func plan(_ directory: LogDirectory, now: WallTime) throws(LogError) -> [Work] {
     let recoveryPoints = try readOrForget(directory.recoveryPoints)
     let starts = try readOrForget(directory.logStarts)
@@ -67,6 +70,7 @@ extension LogManager {
     }
   }
 
+  /// A log that cannot be read is left out; only a failing disk takes others with it.
   private func load(_ work: Work, now: WallTime) {
     guard !work.directory.isOffline else { return }
     do {

@@ -8,6 +8,7 @@ public struct LogDescription: Equatable, Sendable {
   public var isFuture: Bool
 }
 
+/// What the node has done from time to time, on threads that may wait for the disk.
 extension LogManager {
   /// Runs `body` for each log; what the disk fails at takes its directory offline.
   private func forEachLog(_ body: (PartitionLog) throws(LogError) -> Void) {
@@ -61,10 +62,12 @@ extension LogManager {
     }
   }
 
+  /// The logs that live in a directory.
   private func logs(in directory: LogDirectory) -> [PartitionLog] {
     logs.filter { self.directory(of: $0.topicPartition) === directory }
   }
 
+  /// Recovery reads from these points on, so they must never be ahead of what was flushed.
   private func checkpoint(_ directory: LogDirectory) throws(LogError) {
     var recovery: [TopicPartition: Offset] = [:]
     var starts: [TopicPartition: Offset] = [:]

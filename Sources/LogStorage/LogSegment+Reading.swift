@@ -3,6 +3,7 @@ import Platform
 import Records
 import Values
 
+/// Finding batches and records in a segment.
 extension LogSegment {
   /// A scanner over the segment's batches from `position` on.
   func scanner(from position: Int = 0, piece: Int = 1 << 16) -> SegmentScanner {
@@ -44,6 +45,7 @@ extension LogSegment {
   func find(
     timestamp: Int64, from start: Offset
   ) throws -> (timestamp: Int64, offset: Offset, leaderEpoch: Int32)? {
+    // Nothing before the index's entry is as late; from there on batches are looked at one by one.
     let entry = try timeIndex.entry(notAfter: timestamp)
     let position = try offsetIndex.position(for: max(entry.offset, start))
     var scanner = scanner(from: position)
@@ -76,6 +78,7 @@ extension LogSegment {
 private struct RecordSearch: ~Copyable {
   private var scratch = ByteWriter()
 
+  /// The first record of the batch that `matches`.
   mutating func first(
     in batch: RecordBatch, where matches: (RecordView) -> Bool
   ) throws(RecordError) -> (timestamp: Int64, offset: Offset)? {

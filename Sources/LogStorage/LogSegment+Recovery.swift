@@ -3,6 +3,7 @@ import Platform
 import Records
 import Values
 
+/// Working out from the batches alone what the other files of a segment said.
 extension LogSegment {
   /// Whether all index files are there and what they say can be true.
   func hasSaneIndexes() throws -> Bool {
@@ -71,6 +72,7 @@ extension LogSegment {
     }
   }
 
+  /// Takes a batch's producer over, as a follower would: what is on the disk has been accepted.
   private func replay(
     _ batch: RecordBatch, into producers: inout ProducerTable, scratch: inout ByteWriter,
     indexing: Bool

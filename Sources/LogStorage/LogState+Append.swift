@@ -19,8 +19,10 @@ public struct AppendResult: Equatable, Sendable {
   public var maxTimestamp: Int64
   /// The batch was here before, and nothing was written.
   public var isDuplicate: Bool
-  /// `flush.messages` or a roll asks for a flush, which is the caller's to do outside of the lock.
+  /// A segment was ended, and should be flushed soon, by an I/O thread.
   public var wantsFlush: Bool
+  /// `flush.messages` asks for a flush before anybody is told of the append.
+  var mustFlush = false
 }
 
 extension LogState {
@@ -37,6 +39,7 @@ extension LogState {
         size: 0, recordCount: 0, maxTimestamp: known.timestamp, isDuplicate: true,
         wantsFlush: false)
     }
+    // Batches of one append are never spread over segments by a leader, so they must fit into one.
     guard bytes.count <= config.segmentBytes else {
       throw LogError.recordListTooLarge(size: bytes.count, limit: config.segmentBytes)
     }
@@ -55,6 +58,7 @@ extension LogState {
       throw LogError.corrupt("no batch in \(bytes.count) bytes")
     }
     let first = prefix.magic == 2 ? prefix.baseOffset : prefix.lastOffset
+    // A gap is fine, as compaction leaves them; an overlap means that the fetcher is mistaken.
     guard first >= logEndOffset else { throw LogError.unexpectedOffset(first, end: logEndOffset) }
     return try write(bytes, origin: .replication, nowMs: nowMs)
   }
@@ -73,6 +77,7 @@ extension LogState {
     }
   }
 
+  /// What the batch changes of its producer; throws when it is not allowed to.
   private func update(
     for batch: RecordBatch, from known: ProducerState, origin: AppendOrigin
   ) throws -> ProducerUpdate {
@@ -101,7 +106,7 @@ extension LogState {
     var runStart = 0  // of batches that go to the same segment, and are written in one call
     var runEnd = 0
     var runSize = 0
-    var expected = logEndOffset
+    var expected = logEndOffset  // by the next batch, at least
     while let batch = try batches.next() {
       let header = batch.header
       let first = header.magic == 2 ? header.baseOffset : header.lastOffset
@@ -127,10 +132,12 @@ extension LogState {
     }
     try writeRun(bytes, runStart..<runEnd, origin: origin, into: &result)
     result.logEndOffset = logEndOffset
-    if logEndOffset - recoveryPoint >= config.flushMessages { result.wantsFlush = true }
+    result.mustFlush = logEndOffset - recoveryPoint >= config.flushMessages
     return result
   }
 
+  /// Writes neighbouring batches in one call, then takes note of each. Readers see nothing of them
+  /// before the log's end moves, and a crash in between leaves a tail that recovery reads again.
   private func writeRun(
     _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, origin: AppendOrigin,
     into result: inout AppendResult
@@ -145,6 +152,7 @@ extension LogState {
       if header.magic == 2 {
         try epochs.assign(LeaderEpoch(header.partitionLeaderEpoch), at: header.baseOffset)
       } else {
+        // Old formats carry no epoch, so what the cache would say of later offsets is a guess.
         try epochs.clear()
       }
       recent.append(header, at: segment.size)
@@ -159,6 +167,7 @@ extension LogState {
     producers.mapEndOffset = logEndOffset
   }
 
+  /// Takes over what a written batch changed, and indexes a transaction that it aborted.
   private func applyProducer(
     of batch: RecordBatch, origin: AppendOrigin, in segment: LogSegment
   ) throws {

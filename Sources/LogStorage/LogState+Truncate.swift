@@ -1,6 +1,7 @@
 import Platform
 import Values
 
+/// Cutting the log at either end, and what producers and epochs forget with it.
 extension LogState {
   /// Forgets all records from `offset` on.
   /// - Returns: false when there were none.
@@ -19,6 +20,7 @@ extension LogState {
       try removeSnapshots { $0 >= segment.baseOffset && $0 > offset }
       try segment.remove()
     }
+    // A batch that has the offset within goes as a whole; the next fetch brings it again.
     let position = try active.locate(offset)?.position ?? active.size
     try active.truncate(to: offset, position: position)
     try ended(at: offset)
@@ -27,6 +29,7 @@ extension LogState {
   }
 
   /// Removes everything; the log goes on at `offset`.
+  /// Removes everything, also what producers and epochs there were; the log goes on at `offset`.
   func startAnew(at offset: Offset, logStartOffset start: Offset?, nowMs: Int64) throws {
     for segment in segments { try segment.remove() }
     try removeSnapshots { _ in true }
@@ -41,6 +44,7 @@ extension LogState {
     producers.reset(to: offset)
   }
 
+  /// Nothing the log says of itself may reach beyond its new end.
   private func ended(at offset: Offset) throws {
     logEndOffset = offset
     generation += 1
@@ -53,6 +57,7 @@ extension LogState {
     try epochs.truncate(fromEnd: offset)
   }
 
+  /// Snapshots of what is cut off speak of producers as they never were.
   private func removeSnapshots(where isGone: (Offset) -> Bool) throws {
     for offset in try ProducerSnapshot.offsets(in: directory) where isGone(offset) {
       try FileSystem.removeFile(ProducerSnapshot.path(directory, offset))

@@ -72,6 +72,7 @@ private struct CleaningWork: @unchecked Sendable {  // old segments change under
 }
 
 extension LogState {
+  /// The active segment is never part of it: batches are still being added there.
   fileprivate func cleaningPlan(_ dirt: Dirtiness) -> Cleaner.Plan {
     var last: [Int64: BatchFilter.LastBatch] = [:]
     for producer in producers.states {
@@ -93,6 +94,7 @@ extension LogState {
       let first = segments.firstIndex(where: { $0 === old[0] }),
       first + old.count < segments.count, zip(old, segments[first...]).allSatisfy({ $0 === $1 })
     else { throw LogError.changedUnderCleaner }
+    // From this rename on the new segment counts, whenever a crash comes.
     try cleaned.changeSuffix(to: FileNames.swap)
     try FileSystem.syncDirectory(directory)
     for segment in old { try condemn(segment, nowMs: nowMs) }

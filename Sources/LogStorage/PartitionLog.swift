@@ -76,20 +76,29 @@ public final class PartitionLog: @unchecked Sendable {  // `state` is reached th
     do { validated = try validator.validate(bytes) } catch { throw .refused(error) }
     let time = validated.logAppendTime
     let size = validated.size
-    let commit: (UnsafeMutableRawBufferPointer) throws(LogError) -> AppendResult = {
-      [self] (batches) throws(LogError) in
-      try withState { (state) throws(LogError) in
-        try state.guarding {
-          try state.appendAsLeader(
-            batches, leaderEpoch: leaderEpoch, origin: origin, logAppendTime: time,
-            nowMs: now.milliseconds)
-        }
+    if var rebuilt = validated.rebuilt.take() {
+      return try rebuilt.withUnsafeMutableBytes { (raw) throws(LogError) in
+        try commit(raw, leaderEpoch, origin, logAppendTime: time, now: now)
       }
     }
-    if var rebuilt = validated.rebuilt.take() {
-      return try rebuilt.withUnsafeMutableBytes { (raw) throws(LogError) in try commit(raw) }
+    let batches = UnsafeMutableRawBufferPointer(rebasing: bytes[..<size])
+    return try commit(batches, leaderEpoch, origin, logAppendTime: time, now: now)
+  }
+
+  private func commit(
+    _ batches: UnsafeMutableRawBufferPointer, _ leaderEpoch: LeaderEpoch, _ origin: AppendOrigin,
+    logAppendTime: Int64, now: WallTime
+  ) throws(LogError) -> AppendResult {
+    let result = try withState { (state) throws(LogError) in
+      try state.guarding {
+        try state.appendAsLeader(
+          batches, leaderEpoch: leaderEpoch, origin: origin, logAppendTime: logAppendTime,
+          nowMs: now.milliseconds)
+      }
     }
-    return try commit(UnsafeMutableRawBufferPointer(rebasing: bytes[..<size]))
+    // Whoever sets `flush.messages` wants it on the disk before it is acknowledged.
+    if result.mustFlush { try flush(now: now) }
+    return result
   }
 
   /// Appends what a follower fetched; a batch that is cut off at the end is left out.
@@ -108,9 +117,11 @@ public final class PartitionLog: @unchecked Sendable {  // `state` is reached th
       }
     } catch { throw .corrupt(error.description) }
     let batches = UnsafeRawBufferPointer(rebasing: bytes[..<whole])
-    return try withState { (state) throws(LogError) in
+    let result = try withState { (state) throws(LogError) in
       try state.guarding { try state.appendAsFollower(batches, nowMs: now.milliseconds) }
     }
+    if result.mustFlush { try flush(now: now) }
+    return result
   }
 
   // MARK: Reading

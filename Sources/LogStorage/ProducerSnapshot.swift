@@ -10,9 +10,12 @@ import Values
 /// its open transaction (-1: none). Of the remembered batches only the last is kept.
 enum ProducerSnapshot {
   static let version: Int16 = 1
+  /// Version and checksum, which the checksum does not cover.
   private static let headerSize = 6
+  /// Bytes of one producer.
   private static let entrySize = 46
 
+  /// Producers by id, so that equal states give equal bytes.
   static func encode(_ producers: some Sequence<ProducerState>) -> [UInt8] {
     let sorted = producers.sorted { $0.producerID < $1.producerID }
     var writer = ByteWriter(reserving: 10 + sorted.count * entrySize)
@@ -41,6 +44,7 @@ enum ProducerSnapshot {
     }
   }
 
+  /// Throws `corrupt` for another version, a wrong checksum, or too few bytes.
   static func decode(_ bytes: [UInt8]) throws(LogError) -> [ProducerState] {
     var reader = ByteReader(bytes.span.bytes)
     do {
@@ -67,6 +71,7 @@ enum ProducerSnapshot {
     producer.coordinatorEpoch = try reader.readInt32()
     let start = try reader.readInt64()
     producer.transactionStart = start >= 0 ? start : nil
+    // A producer of which only a marker is known has no batch.
     if lastOffset >= 0, sequence >= 0 {
       producer.batches.append(
         ProducerBatch(

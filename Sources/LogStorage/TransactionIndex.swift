@@ -19,12 +19,14 @@ final class TransactionIndex {
   private(set) var path: String
   private(set) var entries: [AbortedTransaction] = []
 
+  /// Reads the index; none is an empty one. Aborted transactions are few, and kept in memory.
   init(path: String) throws {
     self.path = path
     guard let bytes = try FileSystem.readFile(path) else { return }
     entries = try Self.decode(bytes)
   }
 
+  /// Throws `corrupt` for a size or a version that cannot be.
   static func decode(_ bytes: [UInt8]) throws(LogError) -> [AbortedTransaction] {
     guard bytes.count % entrySize == 0 else {
       throw .corrupt("a transaction index of \(bytes.count) bytes")
@@ -56,6 +58,7 @@ final class TransactionIndex {
     return writer.array()
   }
 
+  /// Adds a transaction; the file is made for the first one.
   func append(_ entry: AbortedTransaction) throws(SystemError) {
     let file = try File(path, [.read, .write, .create])
     try file.write(Self.encode([entry]), at: Int64(entries.count * Self.entrySize))
@@ -71,6 +74,7 @@ final class TransactionIndex {
     entries = Array(kept)
   }
 
+  /// Forgets everything, before the segment is read again.
   func reset() throws(SystemError) {
     entries = []
     try FileSystem.removeFile(path)

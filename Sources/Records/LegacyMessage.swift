@@ -23,11 +23,13 @@ struct LegacyMessage {
     self.value = value
   }
 
+  /// Whether the CRC-32 in front matches what follows it.
   var hasValidChecksum: Bool {
     guard let base = bytes.baseAddress else { return false }
     return header.crc == jd_crc32(0, base + 16, bytes.count - 16)
   }
 
+  /// The message as a record; it has neither headers nor a sequence.
   var view: RecordView {
     RecordView(
       offset: header.baseOffset, timestamp: header.maxTimestamp, sequence: BatchHeader.noSequence,

@@ -24,6 +24,7 @@ public struct RecordBatch {
   /// Whether the checksum in the header is that of the bytes.
   public var hasValidChecksum: Bool { header.crc == computedChecksum }
 
+  /// What the checksum should be: in format 2 it leaves out what a leader assigns.
   public var computedChecksum: UInt32 {
     guard let base = bytes.baseAddress else { return 0 }
     if header.magic == 2 {
@@ -71,6 +72,7 @@ public struct RecordBatch {
     return RecordIterator(header, body: unpacked)
   }
 
+  /// Formats 0 and 1: one message, or a wrapper whose value is packed messages.
   private func legacyRecords(
     _ codec: CompressionType, scratch: inout ByteWriter, limit: Int
   ) throws(RecordError) -> RecordIterator {
@@ -82,6 +84,7 @@ public struct RecordBatch {
     return try RecordIterator(wrapper: header, messages: inner)
   }
 
+  /// Unpacks into the scratch, within the limit.
   private static func unpack(
     _ codec: CompressionType, _ packed: UnsafeRawBufferPointer, magic: Int8, limit: Int,
     into scratch: inout ByteWriter

@@ -43,6 +43,7 @@ public struct RecordValidator {
     }
     try check(first, like: first)
     if first.header.magic < 2 { return try convert(first, bytes) }
+    // Only another codec makes the broker touch the records: levels are the producer's business.
     let target = rules.compressor?.type ?? first.header.compression
     if target != first.header.compression, !first.header.isControl {
       guard try nextBatch(&batches) == nil else { throw Self.moreThanOne }
@@ -57,10 +58,12 @@ public struct RecordValidator {
 
   private static let moreThanOne = AppendRefusal.invalidRecord("more than one batch", faults: [])
 
+  /// The next batch; what cannot be a batch at all is refused.
   private func nextBatch(_ batches: inout BatchIterator) throws(AppendRefusal) -> RecordBatch? {
     do { return try batches.next() } catch { throw AppendRefusal(error) }
   }
 
+  /// The bytes stay where they are; at most timestamp type, largest timestamp and checksum change.
   private func validateInPlace(
     _ first: RecordBatch, _ bytes: UnsafeMutableRawBufferPointer
   ) throws(AppendRefusal) -> ValidatedRecords {
@@ -103,6 +106,7 @@ public struct RecordValidator {
 
   // MARK: Batches
 
+  /// What every batch must satisfy, whoever sends it.
   private func check(_ batch: RecordBatch, like first: RecordBatch) throws(AppendRefusal) {
     do { try batch.validate() } catch { throw AppendRefusal(error) }
     let header = batch.header
@@ -118,6 +122,7 @@ public struct RecordValidator {
     }
   }
 
+  /// What the header of a batch v2 says must be possible; of clients, more is asked.
   private func checkClaims(_ header: BatchHeader) throws(AppendRefusal) {
     guard header.lastOffsetDelta >= 0, header.recordCount > 0 else {
       throw .invalidRecord("\(header.recordCount) records", faults: [])
@@ -254,6 +259,7 @@ struct RecordCheck {
     self.now = now
   }
 
+  /// Checks one record; the first hundred faults are remembered.
   mutating func look(at record: RecordView) {
     defer { index &+= 1 }
     maxTimestamp = max(maxTimestamp, record.timestamp)
@@ -267,6 +273,7 @@ struct RecordCheck {
     }
   }
 
+  /// Too old or too far ahead, by the leader's clock.
   private func isOutOfRange(_ timestamp: Int64) -> Bool {
     let (age, overflow) = now.subtractingReportingOverflow(timestamp)
     if overflow { return true }
@@ -277,6 +284,7 @@ struct RecordCheck {
     if faults.count < Self.mostFaults { faults.append(RecordFault(index: index, message: message)) }
   }
 
+  /// Throws if any record broke a rule.
   func finish() throws(AppendRefusal) {
     guard let first = faults.first else { return }
     // As in Kafka: one record with an invalid timestamp decides the code for all of them.

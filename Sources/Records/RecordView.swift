@@ -127,6 +127,7 @@ public struct RecordIterator {
     }
   }
 
+  /// Inner messages have their own checksums; the wrapper's covers only the packed bytes.
   private mutating func nextMessage() throws(RecordError) -> RecordView {
     let start = cursor.position
     guard cursor.int64() != nil, let size = cursor.int32(), cursor.skip(Int(size)) else {
@@ -141,6 +142,7 @@ public struct RecordIterator {
     return message.view
   }
 
+  /// A record of a batch v2: length, attributes, two deltas, key, value and headers, as varints.
   private mutating func nextInBatch() throws(RecordError) -> RecordView {
     guard let length = cursor.varint(), length >= 0, Int(length) <= cursor.remaining else {
       throw .invalid("a record runs past its batch")

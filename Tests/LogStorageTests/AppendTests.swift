@@ -56,6 +56,15 @@ import Values
     #expect(names.count == 4)
   }
 
+  @Test func flushMessagesFlushesBeforeTheAnswer() throws {
+    let folder = try Folder()
+    let log = try folder.open { $0.flushMessages = 3 }
+    try log.append(batch([("a", "1"), ("b", "2")]))
+    #expect(log.recoveryPoint == 0 && !log.isFlushDue(now: startTime))
+    try log.append(batch([("c", "3")]))
+    #expect(log.recoveryPoint == 3)
+  }
+
   // MARK: Producers
 
   func idempotent(
