@@ -7,8 +7,8 @@ import ZooKeeperProtocol
 //           --- a quorum follows a leader that says it leads -----------------> following
 //   leading | following --- begin(...) ---------------------------------------> looking
 //
-// Every server starts a round by voting for itself and adopts any better vote it hears. Servers that
-// have decided answer those that look, so that a latecomer finds the running ensemble. The
+// Every server starts a round by voting for itself and adopts any better vote it hears. Servers
+// that have decided answer those that look, so that a latecomer finds the running ensemble. The
 // election only has to be live: safety rests on the epochs that a leader agrees with a quorum.
 
 /// One server's part in electing a leader.

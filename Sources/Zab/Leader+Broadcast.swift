@@ -5,6 +5,8 @@ import ZooKeeperProtocol
 // Broadcast: proposals out, acknowledgements in, commits in order; pings keep everybody honest.
 
 extension Leader {
+  /// Logs a transaction and sends it to every learner that has reached this point of the stream.
+  /// The leader's own log counts like any follower's: when it is durable, not before.
   mutating func propose(
     _ proposal: Proposal, at now: Instant, _ context: inout PeerContext,
     into effects: inout [PeerEffect]
@@ -74,6 +76,7 @@ extension Leader {
 
   // MARK: Learners' clients
 
+  /// Sessions that a learner has heard of since the last ping.
   private func touched(_ data: [UInt8], into effects: inout [PeerEffect]) {
     var reader = ByteReader(data.span.bytes)
     while let session = try? reader.readInt64(), let timeoutMs = try? reader.readInt32() {
@@ -81,6 +84,8 @@ extension Leader {
     }
   }
 
+  /// A forwarded request. Syncs are answered here: they only wait for commits, and become no
+  /// transaction.
   private mutating func requested(
     _ packet: QuorumPacket, by id: LearnerID, _ context: PeerContext,
     into effects: inout [PeerEffect]
@@ -124,6 +129,7 @@ extension Leader {
     }
   }
 
+  /// Passes on whether a session that a learner has asked about is alive.
   func answer(
     _ id: LearnerID, session: Int64, isValid: Bool, into effects: inout [PeerEffect]
   ) {
@@ -159,6 +165,8 @@ extension Leader {
     examinesQuorum.toggle()
   }
 
+  /// A learner that answers pings but does not get its proposals to disk holds nobody up, and is
+  /// cut off so that it starts over.
   private func isBehind(
     _ learner: LearnerConnection, at now: Instant, _ context: PeerContext
   ) -> Bool {

@@ -64,6 +64,7 @@ extension Leader {
     }
     learners[index].stage = .synced
     learners[index].deadline = now.advanced(milliseconds: context.timing.syncTimeoutMs)
+    // A latecomer: the quorum was there before it, it may serve at once.
     if phase == .broadcast {
       effects.append(.send(QuorumPacket(.upToDate, zxid: -1), to: learner.id))
       return
@@ -87,6 +88,7 @@ extension Leader {
   ) {
     guard phase == .synchronization, context.ensemble.isQuorum(ackedNewLeader) else { return }
     phase = .broadcast
+    // The server begins to serve before any learner is told that it may.
     nextPing = now.advanced(milliseconds: context.timing.tickTimeMs / 2)
     effects.append(.startServing(epoch: epoch))
     for index in learners.indices where learners[index].stage == .synced {

@@ -143,6 +143,8 @@ struct Leader: Sendable {
     }
   }
 
+  /// One packet of a learner, by the stage its connection is in. Whoever speaks out of turn is cut
+  /// off: it will find its place on a new connection.
   private mutating func received(
     _ packet: QuorumPacket, from id: LearnerID, at now: Instant, _ context: inout PeerContext,
     into effects: inout [PeerEffect]
@@ -167,6 +169,7 @@ struct Leader: Sendable {
     }
   }
 
+  /// The leader's own log has become durable as far as the history says.
   mutating func flushed(
     at now: Instant, _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {

@@ -10,8 +10,8 @@ import ZooKeeperProtocol
 //   secured --UPTODATE: ACK--> serving
 //
 // The order at NEWLEADER is the heart of it: the transactions first, then `currentEpoch`, then
-// the ACK. A server that wrote the epoch first could, after a crash, win an election with that epoch and
-// a log that lacks what the epoch's quorum was counted on for.
+// the ACK. A server that wrote the epoch first could, after a crash, win an election with that
+// epoch and a log that lacks what the epoch's quorum was counted on for.
 
 struct Learner: Sendable {
   enum Phase: Hashable, Sendable {
@@ -101,6 +101,7 @@ struct Learner: Sendable {
     retryAt = now.advanced(milliseconds: context.timing.connectRetryMs)
   }
 
+  /// FOLLOWERINFO or OBSERVERINFO: who we are and the last epoch we have accepted.
   private mutating func introduce(
     at now: Instant, _ context: PeerContext, into effects: inout [PeerEffect]
   ) {
@@ -158,6 +159,7 @@ struct Learner: Sendable {
       into: &effects)
   }
 
+  /// DIFF, TRUNC or SNAP: how our log becomes a prefix of the leader's.
   private mutating func open(
     _ packet: QuorumPacket, _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {
@@ -177,6 +179,9 @@ struct Learner: Sendable {
     }
   }
 
+  /// Everything after the opening. Transactions are logged as they come and applied when they are
+  /// committed, also before NEWLEADER: what a leader sends there is its own history, which a crash
+  /// may leave us with any part of.
   private mutating func followStream(
     _ packet: QuorumPacket, _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {
@@ -216,6 +221,8 @@ struct Learner: Sendable {
     }
   }
 
+  /// Logs a transaction. The leader's stream has no gaps that could be told from a change of epoch,
+  /// but it never goes back: a leader that does is not followed further.
   private mutating func proposed(
     _ packet: QuorumPacket, _ data: [UInt8], _ context: inout PeerContext,
     into effects: inout [PeerEffect]
@@ -234,6 +241,8 @@ struct Learner: Sendable {
     }
   }
 
+  /// Applies the oldest transaction that waits. Commits of what a snapshot already held are old
+  /// news.
   private func committed(
     _ zxid: Zxid, _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {
@@ -254,6 +263,8 @@ struct Learner: Sendable {
     if phase == .securing { secure(&context, into: &effects) }
   }
 
+  /// Enters the epoch once everything that NEWLEADER covers is durable, and acknowledges it first,
+  /// then whatever is proposed and not committed yet.
   private mutating func secure(
     _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {

@@ -69,6 +69,11 @@ public struct Peer: Sendable {
     _ configuration: PeerConfiguration, epochs: Epochs, lastProcessed: Zxid,
     recent: [Proposal] = []
   ) {
+    // A crash may have come between the transactions of a new epoch and the epoch itself. A log
+    // that reaches into an epoch holds all that came before it, so its server may say so.
+    var epochs = epochs
+    epochs.current = max(epochs.current, lastProcessed.epoch)
+    epochs.accepted = max(epochs.accepted, epochs.current)
     context = PeerContext(
       configuration: configuration, epochs: epochs,
       history: TransactionHistory(
@@ -151,6 +156,7 @@ public struct Peer: Sendable {
     }
   }
 
+  /// Ends whatever role there was, and begins an election.
   private mutating func look(at now: Instant, into effects: inout [PeerEffect]) {
     if isServing { effects.append(.stopServing) }
     leader?.closeAll(into: &effects)
@@ -169,6 +175,7 @@ public struct Peer: Sendable {
     carryOut(asked, at: now, into: &effects)
   }
 
+  /// Passes on what the election asks for, and takes up the role it has decided on.
   private mutating func carryOut(
     _ asked: [Election.Effect], at now: Instant, into effects: inout [PeerEffect]
   ) {

@@ -320,6 +320,24 @@ def test_kill_under_writes_loses_nothing(tmp_path, victim):
         assert_present(ensemble.servers.values(), "/kept", acknowledged)
 
 
+def test_five_servers_do_without_any_two(tmp_path):
+    with Ensemble(tmp_path, 5) as ensemble:
+        writer = Writer(ensemble.connect, "/five")
+        writer.start()
+        for _ in range(2):
+            leader = ensemble.leader()
+            other = next(s for s in ensemble.servers.values() if s is not leader)
+            time.sleep(0.3)
+            before = len(writer.acknowledged)
+            leader.kill()
+            other.kill()
+            wait_until(lambda: len(writer.acknowledged) > before + 20, 30, "writes go on")
+            leader.start()
+            other.start()
+            ensemble.wait_until_serving()
+        assert_present(ensemble.servers.values(), "/five", writer.finish())
+
+
 def test_all_killed_at_once_keep_what_was_acknowledged(tmp_path):
     with Ensemble(tmp_path, 3) as ensemble:
         writer = Writer(ensemble.connect, "/all")

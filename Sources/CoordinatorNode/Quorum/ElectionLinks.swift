@@ -60,6 +60,7 @@ final class ElectionLinks {
     link.output.endFrame(frame)
   }
 
+  /// Votes are short; real servers take no more than this either.
   private static var limits: ConnectionLimits {
     var limits = ConnectionLimits()
     limits.maxFrameBytes = 512 * 1024
@@ -67,6 +68,8 @@ final class ElectionLinks {
     return limits
   }
 
+  /// One attempt at a time for each server. A failed one is not repeated here: the election says
+  /// what it has to say again, and that tries again.
   private func connect(to peer: ServerID) {
     guard links[peer] == nil, attempts[peer] == nil, !resolving.contains(peer),
       let member = config.server(peer.rawValue)
@@ -80,6 +83,8 @@ final class ElectionLinks {
     }
   }
 
+  /// The connection carries votes from here on, in place of an older one: the peer may have lost
+  /// that without our noticing.
   private func establish(_ connection: Connection, with peer: ServerID) {
     let former = links[peer]
     links[peer] = connection
@@ -90,6 +95,7 @@ final class ElectionLinks {
     onLinkUp?(peer)
   }
 
+  /// Forgets a connection, unless another one has taken its place.
   private func ended(_ connection: Connection) {
     guard let context = connection.context as? Context else { return }
     if links[context.peer] === connection { links[context.peer] = nil }
@@ -98,6 +104,7 @@ final class ElectionLinks {
 
   // MARK: Greeting
 
+  /// An accepted connection has said who it is.
   private func greeted(_ greeting: ElectionGreeting, on connection: Connection) {
     let peer = ServerID(greeting.server)
     guard config.server(peer.rawValue) != nil else {

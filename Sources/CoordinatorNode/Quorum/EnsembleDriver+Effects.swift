@@ -83,6 +83,9 @@ extension EnsembleDriver {
 
   // MARK: Roles
 
+  /// The learners' port is open exactly while this server leads: a learner that is refused tries
+  /// again, one that is accepted and forgotten would wait for initLimit.
+
   private func changeRole(_ state: PeerState, _ leader: ServerID?) {
     switch state {
     case .leading:
@@ -98,6 +101,8 @@ extension EnsembleDriver {
     }
   }
 
+  /// Clients are taken. A leader numbers its transactions from the epoch's zero, and all servers
+  /// show that zero: a client must never see a zxid go back when it changes servers.
   private func startServing(_ epoch: Int64) {
     let start = Zxid(epoch: epoch, counter: 0).rawValue
     coordinator.database.beginEpoch(at: start)
@@ -138,6 +143,7 @@ extension EnsembleDriver {
       }
       replaceDatabase(recovered.database, durable: zxid)
     } catch {
+      // Half a log must not vote.
       fail(error)
     }
   }
@@ -154,6 +160,7 @@ extension EnsembleDriver {
     return true
   }
 
+  /// The log ends at `zxid` now, and the tree with it; what waited to be applied is in neither.
   private func replaceDatabase(_ database: Database, durable zxid: Zxid) {
     unapplied.removeAll()
     coordinator.replaceDatabase(database)
@@ -163,11 +170,13 @@ extension EnsembleDriver {
 
   // MARK: The tree
 
+  /// Commits come in the order of the log, so the oldest of what is not applied is the one.
   private func commit(_ proposal: Proposal) {
     if unapplied.first?.zxid == proposal.zxid { _ = unapplied.popFirst() }
     apply(proposal, isServing: peer.isServing)
   }
 
+  /// Applies a transaction; while serving, watchers and whoever asked for it are told.
   private func apply(_ proposal: Proposal, isServing: Bool) {
     guard let txn = transaction(of: proposal) else {
       // The leader has agreed with a quorum on what we cannot read: going on would lose it.
@@ -176,6 +185,7 @@ extension EnsembleDriver {
     if isServing { coordinator.commit(txn) } else { coordinator.apply(txn) }
   }
 
+  /// The leader still has what it has made; everybody else reads the bytes.
   private func transaction(of proposal: Proposal) -> Txn? {
     while let first = proposed.first, first.header.zxid <= proposal.zxid.rawValue {
       _ = proposed.popFirst()
@@ -186,6 +196,7 @@ extension EnsembleDriver {
 
   // MARK: Learners
 
+  /// The leader keeps the clock of all sessions; a learner says which of its own were heard of.
   private func answerPing(_ zxid: Zxid) {
     var writer = ByteWriter()
     for (session, timeoutMs) in coordinator.takeTouched() {
@@ -196,6 +207,8 @@ extension EnsembleDriver {
       QuorumPacket(.ping, zxid: zxid.rawValue, data: writer.array()), after: .none)
   }
 
+  /// A request of a learner's client. Its owner is the learner's connection, so that a client that
+  /// has moved on cannot be spoken for by the server it has left.
   private func requested(_ data: [UInt8], _ identities: [AuthID], by learner: LearnerID) {
     var reader = ByteReader(data.span.bytes)
     guard let session = try? reader.readInt64(), let cxid = try? reader.readInt32(),
@@ -207,6 +220,7 @@ extension EnsembleDriver {
         identities: identities, owner: Int64(learner.rawValue)))
   }
 
+  /// The whole tree, as of `zxid`: what follows on the stream continues exactly there.
   private func sendSnapshot(_ zxid: Zxid, to learner: LearnerID) {
     guard let connection = learners[learner] else { return }
     CoordinatorLog.quorum.info(

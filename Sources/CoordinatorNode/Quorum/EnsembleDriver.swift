@@ -61,8 +61,9 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     let snapshot = recovered.snapshotZxid ?? 0
     // What lies in the log before the snapshot need not lead up to it.
     let recent = recovered.recent.filter { $0.zxid > snapshot }
+    let epochs = try Self.epochs(store.directory)
     peer = Peer(
-      config.peerConfiguration, epochs: try Self.epochs(store.directory, after: last),
+      config.peerConfiguration, epochs: epochs,
       lastProcessed: last,
       recent: recent.map { Proposal(zxid: Zxid(rawValue: $0.zxid), data: $0.bytes) })
     let maxData = config.maxPacketBytes
@@ -72,6 +73,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     leader = LeaderLink(
       on: loop, durable: last, maxData: maxData,
       extendedTypes: config.extendedTypesEnabled)
+    try settleEpochs(epochs)
     let elections = try Self.address(config, \.electionPort)
     do throws(SystemError) { try links.listen(at: elections, on: group) } catch {
       throw .system(error)
@@ -96,13 +98,21 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     return address
   }
 
-  /// A server that has never been in an ensemble begins in the epoch of its last transaction.
-  private static func epochs(
-    _ directory: DataDirectory, after last: Zxid
-  ) throws(StorageError) -> Epochs {
-    let current = try directory.readEpoch("currentEpoch") ?? last.epoch
-    let accepted = try directory.readEpoch("acceptedEpoch") ?? current
-    return Epochs(accepted: max(accepted, current), current: current)
+  private static func epochs(_ directory: DataDirectory) throws(StorageError) -> Epochs {
+    Epochs(
+      accepted: try directory.readEpoch("acceptedEpoch") ?? 0,
+      current: try directory.readEpoch("currentEpoch") ?? 0)
+  }
+
+  /// What the log says about the epochs must stand in their files: a real server that is started
+  /// here later insists on it.
+  private func settleEpochs(_ onDisk: Epochs) throws(StorageError) {
+    if peer.epochs.accepted != onDisk.accepted {
+      try store.directory.writeEpoch("acceptedEpoch", peer.epochs.accepted)
+    }
+    if peer.epochs.current != onDisk.current {
+      try store.directory.writeEpoch("currentEpoch", peer.epochs.current)
+    }
   }
 
   private func connect() {

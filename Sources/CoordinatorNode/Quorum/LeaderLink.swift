@@ -41,6 +41,7 @@ final class LeaderLink {
 
   // MARK: Connecting
 
+  /// Begins an attempt; ends with `onConnected` or `onDisconnected`.
   func connect(to member: EnsembleServer, timeoutMs: Int64) {
     attempt += 1
     let attempt = attempt
@@ -70,6 +71,7 @@ final class LeaderLink {
 
   // MARK: Sending
 
+  /// Sends once the log is durable as far as the packet needs it, and behind all sent before.
   func send(_ packet: QuorumPacket, after durability: Durability) {
     guard let packet = gate.pass(packet, after: durability) else { return }
     write(packet)
@@ -80,6 +82,7 @@ final class LeaderLink {
     packet.write(to: &connection.output)
   }
 
+  /// The log is durable up to here; acknowledgements that waited for it leave.
   func flushed(_ zxid: Zxid) { gate.flushed(zxid, write) }
   func reset(durable zxid: Zxid) { gate.reset(durable: zxid) }
 

@@ -44,6 +44,8 @@ final class LearnerListener {
 
   // MARK: Listening
 
+  /// Begins to listen. The port may still be held by the last moments of a former life; what fails
+  /// is tried again while this server leads.
   func open() {
     isWanted = true
     guard server == nil else { return }
@@ -61,6 +63,7 @@ final class LearnerListener {
     }
   }
 
+  /// Stops listening and ends all connections; nothing more is heard of them.
   func close() {
     isWanted = false
     server?.stopListening()
@@ -78,6 +81,7 @@ final class LearnerListener {
     packet.write(to: &connection.output)
   }
 
+  /// Nil once the leader has given the learner up: what was still on its way does not count.
   private func id(of connection: Connection) -> LearnerID? {
     guard let id = (connection.context as? Context)?.id, learners[id] === connection else {
       return nil

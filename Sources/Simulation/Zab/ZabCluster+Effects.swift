@@ -49,9 +49,9 @@ extension ZabCluster {
   private mutating func carryOutAtHome(_ effect: PeerEffect, _ index: Int) {
     switch effect {
     case .persistAcceptedEpoch(let epoch):
-      if sabotage != .forgetsAcceptedEpoch { servers[index].disk.epochs.accepted = epoch }
+      if sabotage != .forgetsEpochs { servers[index].disk.epochs.accepted = epoch }
     case .persistCurrentEpoch(let epoch):
-      servers[index].disk.epochs.current = epoch
+      if sabotage != .forgetsEpochs { servers[index].disk.epochs.current = epoch }
     case .append(let proposal):
       servers[index].disk.log.append(proposal)
       servers[index].unapplied.append(proposal)
@@ -113,6 +113,7 @@ extension ZabCluster {
     servers[index].gate.reset(durable: zxid)
   }
 
+  /// Applies a transaction; on the leader this is the moment its client hears of it.
   private mutating func commit(_ proposal: Proposal, _ index: Int) {
     servers[index].unapplied.removeAll { $0.zxid <= proposal.zxid }
     servers[index].tree.append(proposal)
@@ -126,6 +127,7 @@ extension ZabCluster {
 
   // MARK: Clients
 
+  /// Numbers a request as the leader's server would.
   mutating func propose(_ data: [UInt8], at index: Int) {
     guard let zxid = servers[index].peer?.nextZxid else { return }
     let proposal = Proposal(zxid: zxid, data: data)
@@ -139,6 +141,7 @@ extension ZabCluster {
     write(at: Int(random.next() % UInt64(servers.count)), "")
   }
 
+  /// A client's write through one server, in the form of a forwarded request.
   mutating func write(at index: Int, _ text: String) {
     guard servers[index].isServing else { return }
     offered += 1

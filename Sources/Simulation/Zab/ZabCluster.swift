@@ -72,6 +72,7 @@ public struct ZabCluster {
 
   // MARK: Life
 
+  /// Starts a server from its disk: everything that is left of its log is in its tree.
   mutating func start(_ index: Int) {
     servers[index].life += 1
     let disk = servers[index].disk
@@ -91,6 +92,7 @@ public struct ZabCluster {
     step(index, .start)
   }
 
+  /// Ends a server at once. Its connections are cut, its disk loses what it may lose.
   mutating func crash(_ index: Int) {
     guard servers[index].isUp else { return }
     trace.note(now, "\(servers[index].id) crashes")
@@ -154,6 +156,7 @@ public struct ZabCluster {
     armTimer(index)
   }
 
+  /// Schedules the peer's next deadline, unless an earlier call is on its way.
   private mutating func armTimer(_ index: Int) {
     guard let deadline = servers[index].peer?.nextDeadline, deadline != .distantFuture,
       deadline < servers[index].timerAt
@@ -237,6 +240,8 @@ public struct ZabCluster {
     servers[index].learnerLinks.keys.sorted().first { servers[index].learnerLinks[$0] == id }
   }
 
+  /// A snapshot in one piece. Both files change at once: a crash between them is the real driver's
+  /// to survive, which writes the snapshot aside before it removes the log.
   private mutating func install(
     _ index: Int, _ zxid: Zxid, _ tree: [Proposal], over id: Network.ConnectionID
   ) {
@@ -270,6 +275,7 @@ public struct ZabCluster {
     }
   }
 
+  /// An attempt to connect arrives: refused unless the other side leads and can be reached.
   private mutating func connect(_ from: Int, _ leader: ServerID, _ life: Int, _ attempt: Int) {
     guard servers[from].life == life, servers[from].leaderLink == -attempt else { return }
     let to = index(leader)
@@ -288,6 +294,7 @@ public struct ZabCluster {
 
   // MARK: Disk
 
+  /// One flush at a time; what is appended meanwhile waits for the next, as in group commit.
   mutating func beginFlush(_ index: Int) {
     guard !servers[index].isFlushing else { return }
     servers[index].isFlushing = true

@@ -64,8 +64,8 @@ enum ZabMessage {
 public enum ZabSabotage: CaseIterable, Sendable {
   /// Acknowledges proposals when they are logged, not when they are durable.
   case acknowledgesBeforeFlush
-  /// Forgets the epoch it has promised.
-  case forgetsAcceptedEpoch
+  /// Forgets the epochs it has promised and entered.
+  case forgetsEpochs
   /// Applies what a new leader sends without cutting off its own tail.
   case ignoresTruncation
   /// While it is brought up to date, takes what it has logged for durable: enters the epoch first
