@@ -2,7 +2,8 @@ import KafkaRecords
 import Values
 
 extension MetadataImage {
-  /// The records that build this image from nothing, always in the same order: what a snapshot holds.
+  /// The records that build this image from nothing, always in the same order: what a snapshot
+  /// holds.
   public var records: [MetadataRecord] {
     var records: [MetadataRecord] = []
     for name in features.keys.sorted() {

@@ -22,8 +22,8 @@ public struct MetadataImage: Equatable, Sendable {
 
   public init() {}
 
-  /// Whether the replica of a partition on `broker` can be read and led: the broker is alive and has
-  /// not lost the directory.
+  /// Whether the replica of a partition on `broker` can be read and led: the broker is alive and
+  /// has not lost the directory.
   public func isReplicaOnline(_ broker: BrokerID, _ partition: PartitionImage) -> Bool {
     brokers.isAlive(broker) && !partition.isDirectoryLost(on: broker)
   }
@@ -103,11 +103,14 @@ public struct MetadataImage: Equatable, Sendable {
     }
   }
 
-  /// A record that names another epoch than the registration's is about an earlier life of the broker.
+  /// A record that names another epoch than the registration's is about an earlier life of the
+  /// broker.
   private mutating func changeBroker(
     _ id: Int32, _ epoch: Int64, _ change: (inout BrokerImage) -> Void
   ) -> MetadataTouch {
-    guard var broker = brokers[BrokerID(id)], broker.epoch.rawValue == epoch else { return .nothing }
+    guard var broker = brokers[BrokerID(id)], broker.epoch.rawValue == epoch else {
+      return .nothing
+    }
     change(&broker)
     brokers[broker.id] = broker
     return .broker(broker.id)

@@ -3,7 +3,8 @@ import Values
 
 // MARK: Client quotas
 
-/// Whom a quota limits: one or two of user, client id, ip. A nil name stands for the default (KIP-546).
+/// Whom a quota limits: one or two of user, client id, ip. A nil name stands for the default
+/// (KIP-546).
 public struct QuotaEntity: Hashable, Comparable, Sendable {
   public struct Part: Hashable, Comparable, Sendable {
     /// `user`, `client-id` or `ip`.
@@ -147,7 +148,9 @@ public struct AccessControlImage: Equatable, Sendable {
 
   public subscript(id: Uuid) -> AccessControlEntry? { byID[id] }
 
-  mutating func apply(_ record: AccessControlEntryRecord) { byID[record.id] = AccessControlEntry(record) }
+  mutating func apply(_ record: AccessControlEntryRecord) {
+    byID[record.id] = AccessControlEntry(record)
+  }
   mutating func remove(_ id: Uuid) { byID[id] = nil }
 }
 

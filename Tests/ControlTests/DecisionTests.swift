@@ -23,9 +23,10 @@ extension Controller {
     // Another seed for each topic: equal ones would give equal ids.
     var random = SplitMix(seed: UInt64(image.topics.count))
     let decision = try decide(
-      CreateTopic(TopicToCreate(
-        name: name,
-        assignments: replicas.enumerated().map { (Int32($0.offset), $0.element.brokerIDs) })),
+      CreateTopic(
+        TopicToCreate(
+          name: name,
+          assignments: replicas.enumerated().map { (Int32($0.offset), $0.element.brokerIDs) })),
       using: &random)
     replay(decision.records)
   }
@@ -48,28 +49,34 @@ extension Controller {
       #expect(
         controller.refusal(creating: TopicToCreate(name: name))?.code == .invalidTopicException)
     }
-    #expect(controller.refusal(creating: TopicToCreate(name: String(repeating: "x", count: 249))) == nil)
+    #expect(
+      controller.refusal(creating: TopicToCreate(name: String(repeating: "x", count: 249))) == nil)
   }
 
   @Test func countsAndAssignmentsAreChecked() throws {
     var controller = makeController()
     func code(_ topic: TopicToCreate) -> ErrorCode? { controller.refusal(creating: topic)?.code }
     #expect(code(TopicToCreate(name: "t", partitions: 0)) == .invalidPartitions)
-    #expect(code(TopicToCreate(name: "t", partitions: 1, replicationFactor: 0)) == .invalidReplicationFactor)
+    #expect(
+      code(TopicToCreate(name: "t", partitions: 1, replicationFactor: 0))
+        == .invalidReplicationFactor)
     let wide = controller.refusal(
       creating: TopicToCreate(name: "t", partitions: 1, replicationFactor: 4))
     #expect(wide?.code == .invalidReplicationFactor)
     #expect(wide?.message == "Replication factor: 4 larger than available brokers: 3.")
     #expect(code(TopicToCreate(name: "t", partitions: .max)) == .invalidPartitions)
     #expect(
-      code(TopicToCreate(name: "t", assignments: [(0, [1, 1].brokerIDs)])) == .invalidReplicaAssignment)
+      code(TopicToCreate(name: "t", assignments: [(0, [1, 1].brokerIDs)]))
+        == .invalidReplicaAssignment)
     #expect(
-      code(TopicToCreate(name: "t", assignments: [(1, [1].brokerIDs)])) == .invalidReplicaAssignment)
+      code(TopicToCreate(name: "t", assignments: [(1, [1].brokerIDs)])) == .invalidReplicaAssignment
+    )
     #expect(
       code(TopicToCreate(name: "t", assignments: [(0, [1].brokerIDs), (1, [1, 2].brokerIDs)]))
         == .invalidReplicaAssignment)
     #expect(
-      code(TopicToCreate(name: "t", partitions: 1, assignments: [(0, [1].brokerIDs)])) == .invalidRequest)
+      code(TopicToCreate(name: "t", partitions: 1, assignments: [(0, [1].brokerIDs)]))
+        == .invalidRequest)
     #expect(code(TopicToCreate(name: "t", configs: [("x", nil)])) == .invalidConfig)
     try controller.create("a.b", [[1]])
     #expect(code(TopicToCreate(name: "a.b")) == .topicAlreadyExists)
@@ -122,9 +129,11 @@ extension Controller {
     #expect(code(AddPartitions(topic: "t", count: 1)) == .invalidPartitions)
     #expect(code(AddPartitions(topic: "u", count: 1)) == .unknownTopicOrPartition)
     #expect(
-      code(AddPartitions(topic: "t", count: 3, assignments: [[1].brokerIDs])) == .invalidReplicaAssignment)
+      code(AddPartitions(topic: "t", count: 3, assignments: [[1].brokerIDs]))
+        == .invalidReplicaAssignment)
     #expect(
-      code(AddPartitions(topic: "t", count: 3, assignments: [[1, 9].brokerIDs])) == .invalidReplicaAssignment)
+      code(AddPartitions(topic: "t", count: 3, assignments: [[1, 9].brokerIDs]))
+        == .invalidReplicaAssignment)
     let decision = try controller.decide(AddPartitions(topic: "t", count: 5), using: &random)
     controller.replay(decision.records)
     #expect(controller.image.topics["t"]?.partitions.count == 5)
@@ -187,8 +196,10 @@ extension Controller {
     var controller = makeController()
     try controller.create("t", [[1, 2], [1, 3], [2, 1]])
     controller.replay(controller.decide(LoseBrokers([BrokerID(1)])).records)
-    controller.replay(controller.decide(
-      RegisterBroker(BrokerImage(id: BrokerID(1), epoch: BrokerEpoch(99)))).records)
+    controller.replay(
+      controller.decide(
+        RegisterBroker(BrokerImage(id: BrokerID(1), epoch: BrokerEpoch(99)))
+      ).records)
     #expect(throws: Refusal.self) {
       try controller.decide(ElectLeader(TopicPartition("t", 0), .preferred))
     }
@@ -365,10 +376,12 @@ extension Controller {
       controller.replay(decision.records)
       return decision.reply
     }
-    #expect(try alter(.incremental([("a", .set, "1"), ("cleanup.policy", .append, "compact")]))
-      == ["a": "1", "cleanup.policy": "delete,compact"])
-    #expect(try alter(.incremental([("a", .delete, nil), ("cleanup.policy", .subtract, "delete")]))
-      == ["cleanup.policy": "compact"])
+    #expect(
+      try alter(.incremental([("a", .set, "1"), ("cleanup.policy", .append, "compact")]))
+        == ["a": "1", "cleanup.policy": "delete,compact"])
+    #expect(
+      try alter(.incremental([("a", .delete, nil), ("cleanup.policy", .subtract, "delete")]))
+        == ["cleanup.policy": "compact"])
     #expect(try alter(.replace([("b", "2")])) == ["b": "2"])
     #expect(controller.image.configs[.topic("t")] == ["b": "2"])
     #expect(throws: Refusal.self) { try alter(.incremental([("b", .append, "3")])) }

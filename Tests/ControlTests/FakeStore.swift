@@ -1,8 +1,8 @@
 import Control
 import Values
 
-/// A ZooKeeper small enough for these tests: nodes with versions, multis that are atomic, ephemerals
-/// of sessions, and one-shot watches.
+/// A ZooKeeper small enough for these tests: nodes with versions, multis that are atomic,
+/// ephemerals of sessions, and one-shot watches.
 final class FakeStore {
   struct Node {
     var data: [UInt8]
@@ -107,7 +107,8 @@ final class FakeStore {
   }
 
   private func fire(_ path: String, _ isChild: Bool) {
-    let sessions = isChild ? childWatches.removeValue(forKey: path) : dataWatches.removeValue(forKey: path)
+    let sessions =
+      isChild ? childWatches.removeValue(forKey: path) : dataWatches.removeValue(forKey: path)
     for session in (sessions ?? []).sorted() { fired.append((session, path)) }
   }
 

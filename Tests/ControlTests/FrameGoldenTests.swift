@@ -64,7 +64,8 @@ import Values
     for (fixture, version) in Self.recordings {
       for (api, expected) in [
         (ApiKey.leaderAndIsr, version.leaderAndIsrVersion),
-        (.stopReplica, version.stopReplicaVersion), (.updateMetadata, version.updateMetadataVersion),
+        (.stopReplica, version.stopReplicaVersion),
+        (.updateMetadata, version.updateMetadataVersion),
       ] {
         for frame in try Self.requests(fixture, api: api) {
           #expect(frame.version == expected, "\(api) in \(fixture)")
@@ -86,38 +87,45 @@ import Values
         var batch = BrokerRequestBatch()
         // Whom it went to does not stand in it; any broker of that epoch will do.
         let target = BrokerID(99)
-        image.apply(.registerBroker(
-          BrokerImage(id: target, epoch: BrokerEpoch(recorded.brokerEpoch)).record))
+        image.apply(
+          .registerBroker(
+            BrokerImage(id: target, epoch: BrokerEpoch(recorded.brokerEpoch)).record))
         for leader in recorded.liveLeaders {
           let endpoint = Endpoint(
             listener: "INTERNAL", host: leader.hostName, port: UInt16(leader.port),
             securityProtocol: .plaintext)
-          image.apply(.registerBroker(
-            BrokerImage(
-              id: BrokerID(leader.brokerID), epoch: BrokerEpoch(1), endpoints: [endpoint]).record))
+          image.apply(
+            .registerBroker(
+              BrokerImage(
+                id: BrokerID(leader.brokerID), epoch: BrokerEpoch(1), endpoints: [endpoint]
+              ).record))
         }
         var writtenBy: [TopicPartition: ControllerEpoch] = [:]
         for (index, topic) in recorded.topicStates.enumerated() {
           let id = topic.topicID.isZero ? Uuid(high: 9, low: UInt64(index)) : topic.topicID
-          image.apply(.topic(.init {
-            $0.name = topic.topicName
-            $0.topicID = id
-          }))
+          image.apply(
+            .topic(
+              .init {
+                $0.name = topic.topicName
+                $0.topicID = id
+              }))
           for state in topic.partitionStates {
             let at = TopicPartition(topic.topicName, state.partitionIndex)
             writtenBy[at] = ControllerEpoch(state.controllerEpoch)
-            image.apply(.partition(.init {
-              $0.topicID = id
-              $0.partitionID = state.partitionIndex
-              $0.leader = state.leader
-              $0.leaderEpoch = state.leaderEpoch
-              $0.isr = state.isr
-              $0.partitionEpoch = state.partitionEpoch
-              $0.replicas = state.replicas
-              $0.addingReplicas = state.addingReplicas
-              $0.removingReplicas = state.removingReplicas
-              $0.leaderRecoveryState = state.leaderRecoveryState
-            }))
+            image.apply(
+              .partition(
+                .init {
+                  $0.topicID = id
+                  $0.partitionID = state.partitionIndex
+                  $0.leader = state.leader
+                  $0.leaderEpoch = state.leaderEpoch
+                  $0.isr = state.isr
+                  $0.partitionEpoch = state.partitionEpoch
+                  $0.replicas = state.replicas
+                  $0.addingReplicas = state.addingReplicas
+                  $0.removingReplicas = state.removingReplicas
+                  $0.leaderRecoveryState = state.leaderRecoveryState
+                }))
             batch.addLeaderAndIsr(at, to: [target], isNew: state.isNew)
           }
         }
@@ -164,23 +172,27 @@ import Values
         var leaving: Set<String> = []
         for (index, topic) in recorded.topicStates.enumerated() {
           let id = topic.topicID.isZero ? Uuid(high: 9, low: UInt64(index)) : topic.topicID
-          image.apply(.topic(.init {
-            $0.name = topic.topicName
-            $0.topicID = id
-          }))
+          image.apply(
+            .topic(
+              .init {
+                $0.name = topic.topicName
+                $0.topicID = id
+              }))
           for state in topic.partitionStates {
             if state.leader == -2 { leaving.insert(topic.topicName) }
             writtenBy[TopicPartition(topic.topicName, state.partitionIndex)] = ControllerEpoch(
               state.controllerEpoch)
-            image.apply(.partition(.init {
-              $0.topicID = id
-              $0.partitionID = state.partitionIndex
-              $0.leader = state.leader
-              $0.leaderEpoch = state.leaderEpoch
-              $0.isr = state.isr
-              $0.partitionEpoch = state.zkVersion
-              $0.replicas = state.replicas
-            }))
+            image.apply(
+              .partition(
+                .init {
+                  $0.topicID = id
+                  $0.partitionID = state.partitionIndex
+                  $0.leader = state.leader
+                  $0.leaderEpoch = state.leaderEpoch
+                  $0.isr = state.isr
+                  $0.partitionEpoch = state.zkVersion
+                  $0.replicas = state.replicas
+                }))
           }
         }
         var batch = BrokerRequestBatch()
@@ -213,22 +225,27 @@ import Values
         var recorded = try Self.decode(StopReplicaRequest.self, frame)
         var image = MetadataImage()
         let target = BrokerID(99)
-        image.apply(.registerBroker(
-          BrokerImage(id: target, epoch: BrokerEpoch(recorded.brokerEpoch)).record))
+        image.apply(
+          .registerBroker(
+            BrokerImage(id: target, epoch: BrokerEpoch(recorded.brokerEpoch)).record))
         var batch = BrokerRequestBatch()
         var leaving: Set<String> = []
         for (index, topic) in recorded.topicStates.enumerated() {
-          image.apply(.topic(.init {
-            $0.name = topic.topicName
-            $0.topicID = Uuid(high: 9, low: UInt64(index))
-          }))
+          image.apply(
+            .topic(
+              .init {
+                $0.name = topic.topicName
+                $0.topicID = Uuid(high: 9, low: UInt64(index))
+              }))
           for state in topic.partitionStates {
             if state.leaderEpoch == -2 { leaving.insert(topic.topicName) }
-            image.apply(.partition(.init {
-              $0.topicID = Uuid(high: 9, low: UInt64(index))
-              $0.partitionID = state.partitionIndex
-              $0.leaderEpoch = state.leaderEpoch
-            }))
+            image.apply(
+              .partition(
+                .init {
+                  $0.topicID = Uuid(high: 9, low: UInt64(index))
+                  $0.partitionID = state.partitionIndex
+                  $0.leaderEpoch = state.leaderEpoch
+                }))
             batch.addStopReplica(
               TopicPartition(topic.topicName, state.partitionIndex), to: target,
               delete: state.deletePartition)

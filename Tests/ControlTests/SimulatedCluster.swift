@@ -6,8 +6,8 @@ import Testing
 import Values
 
 /// Brokers with a controller each, and one store. A seed decides what happens next: which read,
-/// write, request or answer is carried out, who crashes, whose session expires without his noticing.
-/// Invariants are checked at every write, and again when everything has come to rest.
+/// write, request or answer is carried out, who crashes, whose session expires without his
+/// noticing. Invariants are checked at every write, and again when everything has come to rest.
 final class SimulatedCluster {
   /// What a broker was told about a replica of its.
   struct Replica: Equatable {
@@ -78,6 +78,8 @@ final class SimulatedCluster {
 
   func start(_ id: BrokerID) {
     guard let broker = brokers[id], broker.session == nil else { return }
+    // Whoever restarts it has put in a new disk.
+    broker.failed = []
     let session = nextSession
     nextSession += 1
     broker.session = session
@@ -106,7 +108,8 @@ final class SimulatedCluster {
     lanes["store-\(id.rawValue)"] = nil
     lanes["channel-\(id.rawValue)"] = nil
     broker.machine = ZooKeeperController(
-      brokerID: id, version: version, listener: "PLAINTEXT", options: broker.machine.control.options,
+      brokerID: id, version: version, listener: "PLAINTEXT",
+      options: broker.machine.control.options,
       seed: random.next())
   }
 
@@ -316,6 +319,10 @@ final class SimulatedCluster {
           && other.replicas[at]?.leaderEpoch == replica.leaderEpoch
       }
       guard caughtUp.contains(id.rawValue), caughtUp != replica.isr else { continue }
+      if !version.usesAlterPartition {
+        writeISR(caughtUp, at, broker)
+        continue
+      }
       let change = AlterPartition(
         topic: .name(at.topic), partition: at.partition,
         isr: caughtUp.map { .init(BrokerID($0), epoch: brokers[BrokerID($0)]?.epoch ?? .none) },
@@ -327,6 +334,46 @@ final class SimulatedCluster {
     }
   }
 
+  /// Before AlterPartition a leader writes the state itself, and leaves a note.
+  private func writeISR(_ isr: [Int32], _ at: TopicPartition, _ broker: Broker) {
+    guard let session = broker.session, let replica = broker.replicas[at],
+      let node = store.nodes[ZnodePath.partitionState(at)],
+      let state = PartitionStateZnode.decode(node.data)
+    else { return }
+    var partition = PartitionImage(replicas: [])
+    state.apply(to: &partition, version: replica.partitionEpoch)
+    partition.isr = isr.brokerIDs
+    let outcome = store.apply(
+      [
+        .setData(
+          path: ZnodePath.partitionState(at),
+          data: PartitionStateZnode.encode(partition, by: state.controllerEpoch),
+          version: replica.partitionEpoch),
+        .create(
+          path: ZnodePath.isrChange, data: PartitionListZnode.encode([at]),
+          mode: .persistentSequential),
+      ], session: session)
+    guard outcome == .done else { return }
+    broker.replicas[at]?.isr = isr
+    broker.replicas[at]?.partitionEpoch += 1
+    stored[at]?.version += 1
+  }
+
+  /// One log directory of the broker is gone, with one replica in it.
+  func failDirectory(_ id: BrokerID, _ at: TopicPartition) {
+    guard let broker = brokers[id], let session = broker.session, !broker.isPaused,
+      broker.replicas[at] != nil
+    else { return }
+    broker.failed.insert(at)
+    broker.replicas[at] = nil
+    _ = store.apply(
+      [
+        .create(
+          path: ZnodePath.logDirEvent, data: LogDirEventZnode.encode(id),
+          mode: .persistentSequential)
+      ], session: session)
+  }
+
   private var pendingISR: [Int: (BrokerID, TopicPartition)] = [:]
 
   /// Leaders take in what the controller answered.
@@ -335,7 +382,8 @@ final class SimulatedCluster {
       guard case .alterPartitions(let results)? = answers[id], let (broker, at) = pendingISR[id]
       else { continue }
       pendingISR[id] = nil
-      guard case .success(let partition)? = results.first, let replica = brokers[broker]?.replicas[at],
+      guard case .success(let partition)? = results.first,
+        let replica = brokers[broker]?.replicas[at],
         replica.leaderEpoch == partition.leaderEpoch.rawValue
       else { continue }
       brokers[broker]?.replicas[at]?.isr = partition.isr.map(\.rawValue)
@@ -370,7 +418,9 @@ final class SimulatedCluster {
       Issue.record("state without a topic: \(path)")
       return
     }
-    let epoch = store.nodes[ZnodePath.controllerEpoch].flatMap { ControllerEpochZnode.decode($0.data) }
+    let epoch = store.nodes[ZnodePath.controllerEpoch].flatMap {
+      ControllerEpochZnode.decode($0.data)
+    }
     #expect(state.controllerEpoch == epoch, "onlyTheCurrentControllerWrites \(at)")
     #expect(
       state.leader == .none || state.isr.contains(state.leader), "theLeaderIsInTheISR \(at)")

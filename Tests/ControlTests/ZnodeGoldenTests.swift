@@ -101,7 +101,8 @@ import Values
       ControllerZnode.encode(BrokerID(1), at: WallTime(milliseconds: 1_795_341_005_898)),
       "/controller")
     let epoch = try #require(nodes["/controller_epoch"])
-    same(ControllerEpochZnode.encode(try #require(ControllerEpochZnode.decode(epoch.data))),
+    same(
+      ControllerEpochZnode.encode(try #require(ControllerEpochZnode.decode(epoch.data))),
       "/controller_epoch")
     let cluster = try #require(nodes["/cluster/id"])
     same(ClusterIDZnode.encode(try #require(ClusterIDZnode.decode(cluster.data))), "/cluster/id")
@@ -195,7 +196,9 @@ import Values
     let good = Array(#"{"version":3,"partitions":{"0":[1]},"topic_id":"x"}"#.utf8)
     for _ in 0..<2000 {
       var bytes = good
-      for _ in 0..<3 { bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }
+      for _ in 0..<3 {
+        bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next())
+      }
       _ = TopicZnode.decode(bytes)
       _ = PartitionStateZnode.decode(bytes)
       _ = BrokerZnode.decode(BrokerID(1), bytes, epoch: .none)

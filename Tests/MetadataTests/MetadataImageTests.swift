@@ -27,10 +27,13 @@ func partitionRecord(
 @Suite struct MetadataImageTests {
   @Test func recordsOfAnImageRebuildIt() {
     var image = MetadataImage()
-    image.apply(.registerBroker(BrokerImage(
-      id: BrokerID(2), epoch: BrokerEpoch(7),
-      endpoints: [Endpoint(listener: "L", host: "h", port: 9092, securityProtocol: .saslSSL)],
-      rack: "r").record))
+    image.apply(
+      .registerBroker(
+        BrokerImage(
+          id: BrokerID(2), epoch: BrokerEpoch(7),
+          endpoints: [Endpoint(listener: "L", host: "h", port: 9092, securityProtocol: .saslSSL)],
+          rack: "r"
+        ).record))
     image.apply(.registerBroker(BrokerImage(id: BrokerID(1), epoch: BrokerEpoch(9)).record))
     for topic in 0..<300 as Range<UInt64> {
       image.apply(topicRecord("t-\(topic)", topic + 2))
@@ -44,8 +47,11 @@ func partitionRecord(
     config.name = "retention.ms"
     config.value = "5"
     image.apply(.config(config))
-    image.apply(.clientQuota(ClientQuotaRecord(
-      entity: QuotaEntity([.init(type: "user", name: nil)]), key: "producer_byte_rate", value: 5)))
+    image.apply(
+      .clientQuota(
+        ClientQuotaRecord(
+          entity: QuotaEntity([.init(type: "user", name: nil)]), key: "producer_byte_rate", value: 5
+        )))
     var copy = MetadataImage()
     for record in image.records { copy.apply(record) }
     #expect(copy == image)

@@ -50,9 +50,10 @@ final class BrokerRegistration: @unchecked Sendable {  // confined to the sessio
           for mine in self.broker.endpoints {
             guard other.endpoints.contains(where: { $0.host == mine.host && $0.port == mine.port })
             else { continue }
-            return completion(StartupError(
-              "advertised.listeners: \(mine.host):\(mine.port) is registered by broker "
-                + "\(id.rawValue) already"))
+            return completion(
+              StartupError(
+                "advertised.listeners: \(mine.host):\(mine.port) is registered by broker "
+                  + "\(id.rawValue) already"))
           }
         }
         completion(nil)
@@ -106,9 +107,11 @@ final class BrokerRegistration: @unchecked Sendable {  // confined to the sessio
         session.loop.execute { self.create(deadline: deadline, box.value) }
       case .success(let stat?):
         guard session.loop.now < deadline else {
-          box.value(.failure(StartupError(
-            "broker.id \(broker.id.rawValue) is registered by another broker "
-              + "(session 0x\(String(stat.ephemeralOwner, radix: 16)))")))
+          box.value(
+            .failure(
+              StartupError(
+                "broker.id \(broker.id.rawValue) is registered by another broker "
+                  + "(session 0x\(String(stat.ephemeralOwner, radix: 16)))")))
           return
         }
         Self.log.info(

@@ -145,10 +145,11 @@ final class BrokerRequestChannel {
       }
     }
     for partition in response.partitionErrors {
-      errors.append((
-        TopicPartition(partition.topicName, partition.partitionIndex),
-        ErrorCode(partition.errorCode)
-      ))
+      errors.append(
+        (
+          TopicPartition(partition.topicName, partition.partitionIndex),
+          ErrorCode(partition.errorCode)
+        ))
     }
     return .leaderAndIsr(ErrorCode(response.errorCode), errors)
   }

@@ -30,6 +30,9 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
       var partitions = 0
       var offlinePartitions = 0
       var activeBrokers = 0
+      var preferredImbalance = 0
+      var topicsToDelete = 0
+      var uncleanElections = 0
     }
     let values = Mutex(Values())
   }
@@ -106,7 +109,9 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     case .resigned:
       for channel in channels.values { channel.close() }
       channels.removeAll()
-      gauges.values.withLock { $0 = Gauges.Values() }
+      gauges.values.withLock {
+        $0 = Gauges.Values(uncleanElections: machine.uncleanElections)
+      }
       Self.log.info("resigned")
     case .log(let text): Self.log.info(text)
     case .wakeAt(let instant):
@@ -145,6 +150,25 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
 
   // MARK: Looking in
 
+  /// Puts the controller's numbers where dashboards look for them.
+  func register(in registry: Metrics) {
+    let prefix = "kafka_controller_kafkacontroller_"
+    func gauge(_ name: String, _ value: @escaping @Sendable (Gauges.Values) -> Int) {
+      registry.gauge("\(prefix)\(name)") { [gauges] in
+        Double(value(gauges.values.withLock { $0 }))
+      }
+    }
+    gauge("offlinepartitionscount", \.offlinePartitions)
+    gauge("globaltopiccount", \.topics)
+    gauge("globalpartitioncount", \.partitions)
+    gauge("activebrokercount", \.activeBrokers)
+    gauge("preferredreplicaimbalancecount", \.preferredImbalance)
+    gauge("topicstodeletecount", \.topicsToDelete)
+    registry.gauge("kafka_controller_controllerstats_uncleanleaderelections_total") { [gauges] in
+      Double(gauges.values.withLock { $0.uncleanElections })
+    }
+  }
+
   /// Counts for the metrics; called now and then, on the loop.
   func refreshMetrics() {
     guard machine.isActive else { return }
@@ -152,10 +176,13 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     let image = machine.control.image
     values.topics = image.topics.count
     values.activeBrokers = image.brokers.count
+    values.topicsToDelete = machine.control.topicsBeingDeleted.count
+    values.uncleanElections = machine.uncleanElections
     image.topics.forEachPartition { _, _, partition in
       values.partitions += 1
       let isLed = partition.hasLeader && image.brokers.isAlive(partition.leader)
       if !isLed { values.offlinePartitions += 1 }
+      if partition.leader != partition.preferredReplica { values.preferredImbalance += 1 }
     }
     gauges.values.withLock { $0 = values }
   }

@@ -94,6 +94,7 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     loop.perform { [self] in
       session.onWatch { event in watcher.watchFired(event.path) }
       runner.attach()
+      runner.register(in: services.metrics.registry)
       session.onSession { [unowned self] event in sessionChanged(event) }
     }
     try blocking { (done: @escaping (StartupError?) -> Void) in watcher.start { done(nil) } }

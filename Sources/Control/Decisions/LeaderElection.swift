@@ -4,12 +4,14 @@ import Values
 
 /// Who leads a partition next. The rules differ by the occasion:
 ///
-/// | occasion            | candidates, in order     | the leader must be             | the ISR becomes             |
-/// |---------------------|--------------------------|--------------------------------|-----------------------------|
-/// | offline             | assigned                 | online and in the ISR; else, if unclean is allowed, online | its online members; after an unclean election the leader alone |
-/// | preferred           | the first assigned       | online and in the ISR          | unchanged                   |
-/// | reassignment        | target                   | online and in the ISR          | without what is removed     |
-/// | controlled shutdown | assigned                 | in the ISR, on a broker that stays | without brokers that shut down |
+/// - offline: the first assigned replica that is online and in the ISR; if there is none and
+///   unclean elections are allowed, the first that is online. The ISR keeps its online members;
+///   after an unclean election it is the leader alone.
+/// - preferred: the first assigned replica, if it is online and in the ISR, which stays.
+/// - controlled shutdown: the first assigned replica in the ISR whose broker stays. Brokers that
+///   shut down leave the ISR.
+///
+/// (A reassignment chooses among the target replicas, see `Reassignment.swift`.)
 enum ElectionOccasion: Equatable {
   case offline(uncleanAllowed: Bool)
   case preferred
@@ -83,7 +85,9 @@ extension Controller {
     uncleanAllowed: Bool? = nil
   ) -> MetadataRecord? {
     guard partition.isInitialized else {
-      return firstState(at, partition).map { .partition($0.record(at.partition, topicID: topic.id)) }
+      return firstState(at, partition).map {
+        .partition($0.record(at.partition, topicID: topic.id))
+      }
     }
     let isLed =
       partition.hasLeader

@@ -68,7 +68,8 @@ extension Controller {
   public func decide(_ command: CompleteReassignment) -> Decision<MetadataRecord, Void> {
     let at = command.partition
     guard let topic = image.topics[at.topic], let partition = topic.partitions[at.partition],
-      !topicsBeingDeleted.contains(at.topic), partition.isReassigning, let change = completion(topic, at, partition)
+      !topicsBeingDeleted.contains(at.topic), partition.isReassigning,
+      let change = completion(topic, at, partition)
     else { return Decision([], reply: ()) }
     return Decision([change], reply: ())
   }
@@ -121,9 +122,11 @@ extension Controller {
     change.leader = old.leader.rawValue
     if old.hasLeader, !new.isr.contains(old.leader) {
       // The leader was one of the replicas that leave now.
-      guard let leader = new.replicas.first(where: {
-        new.isr.contains($0) && isOnline($0, at, new)
-      }) else { return nil }
+      guard
+        let leader = new.replicas.first(where: {
+          new.isr.contains($0) && isOnline($0, at, new)
+        })
+      else { return nil }
       change.leader = leader.rawValue
     }
     return .partitionChange(change)
@@ -141,9 +144,11 @@ extension Controller {
     var leader = partition.leader
     let canStay = isr.contains(leader) && isOnline(leader, at, partition)
     if !canStay {
-      guard let elected = target.first(where: {
-        isr.contains($0) && isOnline($0, at, partition)
-      }) else { return nil }
+      guard
+        let elected = target.first(where: {
+          isr.contains($0) && isOnline($0, at, partition)
+        })
+      else { return nil }
       leader = elected
     }
     var change = PartitionChangeRecord(topicID: topic.id, partition: at.partition)

@@ -131,7 +131,8 @@ extension ZooKeeperController {
     read([.children(ZnodePath.logDirEvents, watch: true)]) { machine, results in
       let paths = results[0].children.map { "\(ZnodePath.logDirEvents)/\($0)" }
       machine.read(paths.map { .data($0, watch: false) }) { machine, results in
-        let brokers = Set(results.compactMap { $0.content.flatMap { LogDirEventZnode.decode($0.data) } })
+        let brokers = Set(
+          results.compactMap { $0.content.flatMap { LogDirEventZnode.decode($0.data) } })
         var batch = BrokerRequestBatch()
         machine.control.forEachLivePartition { _, at, partition in
           batch.addLeaderAndIsr(at, to: partition.replicas.filter(brokers.contains))

@@ -51,8 +51,9 @@ extension ZooKeeperController {
         }
         if let fallback = transaction.fallback, fallback.on == failure {
           fallbacks.append(ZnodeTransaction(fallback.ops, records: transaction.records))
-        } else if let at = transaction.subject, failure == .badVersion || failure == .noNode
-          || failure == .nodeExists
+        } else if let at = transaction.subject,
+          failure == .badVersion || failure == .noNode
+            || failure == .nodeExists
         {
           stale.append(at)
         } else {
@@ -91,7 +92,9 @@ extension ZooKeeperController {
   private mutating func take(_ records: [MetadataRecord], into delta: inout MetadataDelta) {
     for record in records {
       switch record {
-      case .partitionChange(let change): noteWritten(change.topicID, change.partitionID)
+      case .partitionChange(let change):
+        noteWritten(change.topicID, change.partitionID)
+        noteElection(change)
       case .partition(let partition): noteWritten(partition.topicID, partition.partitionID)
       case .producerIDs: producerIDVersion += 1
       default: break
@@ -99,6 +102,14 @@ extension ZooKeeperController {
       control.replay(record)
       delta.apply(record)
     }
+  }
+
+  /// Counts leaders from outside the ISR, for the metric that operators are woken by.
+  private mutating func noteElection(_ change: PartitionChangeRecord) {
+    guard change.leader >= 0,
+      let old = control.image.topics[change.topicID]?.partitions[change.partitionID]
+    else { return }
+    if !old.isr.contains(BrokerID(change.leader)) { uncleanElections += 1 }
   }
 
   private mutating func noteWritten(_ id: Uuid, _ partition: Int32) {

@@ -1,12 +1,14 @@
 import Metadata
 import Values
 
-/// Who is the controller: the broker that managed to create `/controller`, in one multi with raising
+/// Who is the controller: the broker that managed to create `/controller`, in one multi with
+/// raising
 /// `/controller_epoch`. The new version of the epoch's znode is in every write that follows, so a
 /// controller that was replaced without noticing cannot write any more.
 extension ZooKeeperController {
   mutating func elect() {
-    read([.data(ZnodePath.controller, watch: true), .data(ZnodePath.controllerEpoch, watch: false)]) {
+    read([.data(ZnodePath.controller, watch: true), .data(ZnodePath.controllerEpoch, watch: false)])
+    {
       machine, results in
       if let content = results[0].content {
         machine.follow(ControllerZnode.decode(content.data) ?? .none)
@@ -50,7 +52,8 @@ extension ZooKeeperController {
 
   /// The multi failed, perhaps because it had already been done when the connection broke.
   private mutating func confirm(_ term: ControllerTerm) {
-    read([.data(ZnodePath.controller, watch: true), .data(ZnodePath.controllerEpoch, watch: false)]) {
+    read([.data(ZnodePath.controller, watch: true), .data(ZnodePath.controllerEpoch, watch: false)])
+    {
       machine, results in
       let holder = results[0].content.flatMap { ControllerZnode.decode($0.data) }
       let epoch = results[1].content

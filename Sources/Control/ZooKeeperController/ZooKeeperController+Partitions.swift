@@ -89,7 +89,11 @@ extension ZooKeeperController {
       // Who asked for everything does not want to hear where there was nothing to do.
       if asked == nil {
         answers.removeAll { answer in
-          if case .failure(let refusal) = answer.result { refusal.code == .electionNotNeeded } else { false }
+          if case .failure(let refusal) = answer.result {
+            refusal.code == .electionNotNeeded
+          } else {
+            false
+          }
         }
       }
       machine.respond(id, .electLeaders(answers))

@@ -6,11 +6,11 @@ import Values
 /// The controller of a ZooKeeper-mode cluster, as every broker has one and one broker's is active:
 /// election, the reaction to every znode it watches, and what clients and brokers ask of it.
 ///
-/// A protocol machine. It never waits: a step takes one event and adds effects, and reads and writes
-/// of znodes come back as events. Work is done strictly one task after the other, as a queue of what
-/// has happened: a task decides on what the store holds, writes, and only when the store has
-/// answered is the next one looked at. So decisions always build on committed state, and the multis
-/// of one task can still be pipelined.
+/// A protocol machine. It never waits: a step takes one event and adds effects, and reads and
+/// writes of znodes come back as events. Work is done strictly one task after the other, as a queue
+/// of what has happened: a task decides on what the store holds, writes, and only when the store
+/// has answered is the next one looked at. So decisions always build on committed state, and the
+/// multis of one task can still be pipelined.
 ///
 /// `ZooKeeperController+….swift` have the tasks by subject.
 public struct ZooKeeperController {
@@ -26,6 +26,8 @@ public struct ZooKeeperController {
   public internal(set) var control: Controller
   var options: ControllerOptions
   var random: SplitMix
+  /// Since the start of the process.
+  public internal(set) var uncleanElections = 0
 
   // What the store holds beyond the image.
   /// Partitions whose state another controller wrote, and in which epoch.
@@ -271,7 +273,8 @@ public struct ZooKeeperController {
     }
     guard isActive else { return }
     switch path {
-    case ZnodePath.brokerIDs: enqueueOnce(.brokers) { if case .brokers = $0 { true } else { false } }
+    case ZnodePath.brokerIDs:
+      enqueueOnce(.brokers) { if case .brokers = $0 { true } else { false } }
     case ZnodePath.topics: enqueueOnce(.topics) { if case .topics = $0 { true } else { false } }
     case ZnodePath.topicDeletions: enqueue(.topicDeletions)
     case ZnodePath.reassignment: enqueue(.znodeReassignments)

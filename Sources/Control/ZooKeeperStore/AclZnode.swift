@@ -82,34 +82,32 @@ public enum AclZnode {
         let permission = json["permissionType"]?.string,
         permission == "Allow" || permission == "Deny"
       else { return nil }
-      records.append(.init {
-        $0.resourceType = resource.type
-        $0.resourceName = resource.name
-        $0.patternType = resource.patternType
-        $0.principal = principal
-        $0.host = host
-        $0.operation = Int8(operation + 2)
-        $0.permissionType = permission == "Deny" ? 2 : 3
-      })
+      records.append(
+        .init {
+          $0.resourceType = resource.type
+          $0.resourceName = resource.name
+          $0.patternType = resource.patternType
+          $0.principal = principal
+          $0.host = host
+          $0.operation = Int8(operation + 2)
+          $0.permissionType = permission == "Deny" ? 2 : 3
+        })
     }
     return records
   }
 
   public static func encode(_ entries: [AccessControlEntryRecord]) -> [UInt8] {
-    JSON.object([
-      .init("acls", .array(entries.map { entry in
-        let operation = Int(entry.operation) - 2
-        return .object([
-          .init("principal", .string(entry.principal)),
-          .init("permissionType", .string(entry.permissionType == 2 ? "Deny" : "Allow")),
-          .init("host", .string(entry.host)),
-          .init(
-            "operation",
-            .string(operations.indices.contains(operation) ? operations[operation] : "Unknown")),
-        ])
-      })),
-      .init("version", .integer(1)),
-    ]).bytes
+    let list = entries.map { entry in
+      let index = Int(entry.operation) - 2
+      let operation = operations.indices.contains(index) ? operations[index] : "Unknown"
+      return JSON.object([
+        .init("principal", .string(entry.principal)),
+        .init("permissionType", .string(entry.permissionType == 2 ? "Deny" : "Allow")),
+        .init("host", .string(entry.host)),
+        .init("operation", .string(operation)),
+      ])
+    }
+    return JSON.object([.init("acls", .array(list)), .init("version", .integer(1))]).bytes
   }
 
   /// The content of a change notification: text for literal patterns, JSON for others.

@@ -7,13 +7,16 @@ public enum ReassignmentZnode {
   public static func encode(_ moves: [(at: TopicPartition, replicas: [BrokerID])]) -> [UInt8] {
     JSON.object([
       .init("version", .integer(1)),
-      .init("partitions", .array(moves.map { move in
-        .object([
-          .init("topic", .string(move.at.topic)),
-          .init("partition", .integer(Int64(move.at.partition))),
-          .init("replicas", .int32s(move.replicas.map(\.rawValue))),
-        ])
-      })),
+      .init(
+        "partitions",
+        .array(
+          moves.map { move in
+            .object([
+              .init("topic", .string(move.at.topic)),
+              .init("partition", .integer(Int64(move.at.partition))),
+              .init("replicas", .int32s(move.replicas.map(\.rawValue))),
+            ])
+          })),
     ]).bytes
   }
 
@@ -36,11 +39,14 @@ public enum PartitionListZnode {
   public static func encode(_ partitions: [TopicPartition]) -> [UInt8] {
     JSON.object([
       .init("version", .integer(1)),
-      .init("partitions", .array(partitions.map {
-        .object([
-          .init("topic", .string($0.topic)), .init("partition", .integer(Int64($0.partition))),
-        ])
-      })),
+      .init(
+        "partitions",
+        .array(
+          partitions.map {
+            .object([
+              .init("topic", .string($0.topic)), .init("partition", .integer(Int64($0.partition))),
+            ])
+          })),
     ]).bytes
   }
 

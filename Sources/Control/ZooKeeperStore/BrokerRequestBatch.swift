@@ -187,21 +187,23 @@ public struct BrokerRequestBatch: Sendable {
       } else if request.topicStates.last?.topicName == at.topic {
         request.topicStates[request.topicStates.count - 1].partitionStates.append(state)
       } else {
-        request.topicStates.append(.init {
-          $0.topicName = at.topic
-          $0.topicID = context.version.usesTopicIDs ? topic.id : .zero
-          $0.partitionStates = [state]
-        })
+        request.topicStates.append(
+          .init {
+            $0.topicName = at.topic
+            $0.topicID = context.version.usesTopicIDs ? topic.id : .zero
+            $0.partitionStates = [state]
+          })
       }
     }
     if leaders.isEmpty { return nil }
     for id in leaders.sorted() {
       guard let endpoint = context.image.brokers[id]?.endpoint(context.listener) else { continue }
-      request.liveLeaders.append(.init {
-        $0.brokerID = id.rawValue
-        $0.hostName = endpoint.host
-        $0.port = Int32(endpoint.port)
-      })
+      request.liveLeaders.append(
+        .init {
+          $0.brokerID = id.rawValue
+          $0.hostName = endpoint.host
+          $0.port = Int32(endpoint.port)
+        })
     }
     return request
   }
@@ -259,11 +261,12 @@ public struct BrokerRequestBatch: Sendable {
       } else if request.topicStates.last?.topicName == at.topic {
         request.topicStates[request.topicStates.count - 1].partitionStates.append(state)
       } else {
-        request.topicStates.append(.init {
-          $0.topicName = at.topic
-          $0.topicID = context.version.usesTopicIDs ? topic.id : .zero
-          $0.partitionStates = [state]
-        })
+        request.topicStates.append(
+          .init {
+            $0.topicName = at.topic
+            $0.topicID = context.version.usesTopicIDs ? topic.id : .zero
+            $0.partitionStates = [state]
+          })
       }
     }
     return request
@@ -303,10 +306,11 @@ public struct BrokerRequestBatch: Sendable {
       if request.topicStates.last?.topicName == at.topic {
         request.topicStates[request.topicStates.count - 1].partitionStates.append(state)
       } else {
-        request.topicStates.append(.init {
-          $0.topicName = at.topic
-          $0.partitionStates = [state]
-        })
+        request.topicStates.append(
+          .init {
+            $0.topicName = at.topic
+            $0.partitionStates = [state]
+          })
       }
     }
     return [request]
@@ -317,17 +321,19 @@ public struct BrokerRequestBatch: Sendable {
   ) {
     for at in partitions {
       if version == 0 {
-        request.ungroupedPartitions.append(.init {
-          $0.topicName = at.topic
-          $0.partitionIndex = at.partition
-        })
+        request.ungroupedPartitions.append(
+          .init {
+            $0.topicName = at.topic
+            $0.partitionIndex = at.partition
+          })
       } else if request.topics.last?.name == at.topic {
         request.topics[request.topics.count - 1].partitionIndexes.append(at.partition)
       } else {
-        request.topics.append(.init {
-          $0.name = at.topic
-          $0.partitionIndexes = [at.partition]
-        })
+        request.topics.append(
+          .init {
+            $0.name = at.topic
+            $0.partitionIndexes = [at.partition]
+          })
       }
     }
   }

@@ -12,16 +12,26 @@ public enum BrokerZnode {
     let plain = broker.endpoints.first { $0.securityProtocol == .plaintext }
     var fields: [JSON.Field] = []
     if version >= 5 {
-      fields.append(.init("features", .object(broker.features.map { feature in
-        .init(feature.name, .object([
-          .init("min_version", .integer(Int64(feature.minimum))),
-          .init("max_version", .integer(Int64(feature.maximum))),
-        ]))
-      })))
+      fields.append(
+        .init(
+          "features",
+          .object(
+            broker.features.map { feature in
+              .init(
+                feature.name,
+                .object([
+                  .init("min_version", .integer(Int64(feature.minimum))),
+                  .init("max_version", .integer(Int64(feature.maximum))),
+                ]))
+            })))
     }
-    fields.append(.init("listener_security_protocol_map", .object(broker.endpoints.map {
-      .init($0.listener, .string($0.securityProtocol.name))
-    })))
+    fields.append(
+      .init(
+        "listener_security_protocol_map",
+        .object(
+          broker.endpoints.map {
+            .init($0.listener, .string($0.securityProtocol.name))
+          })))
     fields.append(.init("endpoints", .array(broker.endpoints.map { .string($0.connectionString) })))
     if let rack = broker.rack { fields.append(.init("rack", .string(rack))) }
     fields.append(.init("jmx_port", .integer(Int64(jmxPort))))
@@ -57,8 +67,9 @@ public enum BrokerZnode {
       guard let minimum = field.value["min_version"]?.int32,
         let maximum = field.value["max_version"]?.int32
       else { continue }
-      broker.features.append(SupportedFeature(
-        name: field.name, minimum: Int16(clamping: minimum), maximum: Int16(clamping: maximum)))
+      broker.features.append(
+        SupportedFeature(
+          name: field.name, minimum: Int16(clamping: minimum), maximum: Int16(clamping: maximum)))
     }
     return broker
   }

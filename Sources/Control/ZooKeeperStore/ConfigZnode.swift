@@ -8,9 +8,12 @@ public enum ConfigZnode {
   public static func encode(_ config: [String: String]) -> [UInt8] {
     JSON.object([
       .init("version", .integer(1)),
-      .init("config", .object(JavaOrder.properties(config.keys).map {
-        .init($0, .string(config[$0] ?? ""))
-      })),
+      .init(
+        "config",
+        .object(
+          JavaOrder.properties(config.keys).map {
+            .init($0, .string(config[$0] ?? ""))
+          })),
     ]).bytes
   }
 
@@ -49,9 +52,10 @@ public enum ConfigEntity: Equatable, Sendable {
       self = .quota(QuotaEntity([.init(type: type, name: plain)]))
     case ("users", 4) where parts[2] == "clients":
       guard let user = name(parts[1]), let client = name(parts[3]) else { return nil }
-      self = .quota(QuotaEntity([
-        .init(type: "user", name: user), .init(type: "client-id", name: client),
-      ]))
+      self = .quota(
+        QuotaEntity([
+          .init(type: "user", name: user), .init(type: "client-id", name: client),
+        ]))
     default: return nil
     }
   }
@@ -158,19 +162,25 @@ enum ScramZnodeText {
     _ user: String, _ mechanism: ScramMechanism, _ text: String?
   ) -> [MetadataRecord] {
     guard let text else {
-      return [.removeUserScramCredential(.init {
-        $0.name = user
-        $0.mechanism = mechanism.rawValue
-      })]
+      return [
+        .removeUserScramCredential(
+          .init {
+            $0.name = user
+            $0.mechanism = mechanism.rawValue
+          })
+      ]
     }
     guard let credential = decode(text) else { return [] }
-    return [.userScramCredential(.init {
-      $0.name = user
-      $0.mechanism = mechanism.rawValue
-      $0.salt = credential.salt
-      $0.storedKey = credential.storedKey
-      $0.serverKey = credential.serverKey
-      $0.iterations = credential.iterations
-    })]
+    return [
+      .userScramCredential(
+        .init {
+          $0.name = user
+          $0.mechanism = mechanism.rawValue
+          $0.salt = credential.salt
+          $0.storedKey = credential.storedKey
+          $0.serverKey = credential.serverKey
+          $0.iterations = credential.iterations
+        })
+    ]
   }
 }

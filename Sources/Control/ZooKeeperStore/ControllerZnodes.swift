@@ -19,7 +19,9 @@ public enum ControllerZnode {
 /// `/controller_epoch`: the number of elections so far, as plain text. Its zkVersion is the token
 /// that fences every write of the controller.
 public enum ControllerEpochZnode {
-  public static func encode(_ epoch: ControllerEpoch) -> [UInt8] { Array(String(epoch.rawValue).utf8) }
+  public static func encode(_ epoch: ControllerEpoch) -> [UInt8] {
+    Array(String(epoch.rawValue).utf8)
+  }
 
   public static func decode(_ data: [UInt8]) -> ControllerEpoch? {
     Int32(String(decoding: data, as: UTF8.self)).map { ControllerEpoch($0) }

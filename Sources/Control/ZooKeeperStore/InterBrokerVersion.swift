@@ -15,7 +15,8 @@ public struct InterBrokerVersion: Comparable, Sendable, CustomStringConvertible 
   /// Of 3.9.0.
   public static let latest = InterBrokerVersion(3, 9, 0)
 
-  /// Reads `3.9-IV0`, `3.9` (its last step), `3.9.1` and the like. Nil below 1.0 and for other text.
+  /// Reads `3.9-IV0`, `3.9` (its last step), `3.9.1` and the like. Nil below 1.0 and for other
+  /// text.
   public init?(_ text: String) {
     let parts = text.split(separator: "-", maxSplits: 1)
     guard let first = parts.first else { return nil }

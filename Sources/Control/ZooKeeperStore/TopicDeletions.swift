@@ -1,15 +1,12 @@
 import Values
 
-/// Topics on their way out of a ZooKeeper-mode cluster. Every replica is told to delete its data and
-/// must confirm; only then do the topic's znodes go. What a dead broker holds is waited for: else it
-/// would come back with a topic that nobody knows.
+/// Topics on their way out of a ZooKeeper-mode cluster. Every replica is told to delete its data
+/// and must confirm; only then do the topic's znodes go. What a dead broker holds is waited for:
+/// else it would come back with a topic that nobody knows.
 ///
-/// | state of a replica | meaning                                  | left by                           |
-/// |--------------------|------------------------------------------|-----------------------------------|
-/// | waiting            | not told yet, or to be told again        | StopReplica being sent            |
-/// | asked              | StopReplica is on its way                | the answer, or the broker's death |
-/// | blocked            | its broker is down, or failed to delete  | the broker's return               |
-/// | deleted            | confirmed                                |                                   |
+/// A replica is *waiting* until StopReplica is sent to it, then *asked* until the answer comes,
+/// which makes it *deleted*, or *blocked* if it failed. Replicas of brokers that are down are
+/// blocked, too; the broker's return makes them wait again.
 public struct TopicDeletions: Sendable {
   enum Replica: Equatable, Sendable {
     case waiting

@@ -9,10 +9,11 @@ public enum TopicZnode {
       let numbers = topic.partitions.entries.compactMap { number, partition in
         skipEmpty && replicas(partition).isEmpty ? nil : String(number)
       }
-      return .object(JavaOrder.scalaMap(numbers).map { number in
-        let partition = Int32(number).flatMap { topic.partitions[$0] }
-        return .init(number, .int32s(partition.map { replicas($0).rawIDs } ?? []))
-      })
+      return .object(
+        JavaOrder.scalaMap(numbers).map { number in
+          let partition = Int32(number).flatMap { topic.partitions[$0] }
+          return .init(number, .int32s(partition.map { replicas($0).rawIDs } ?? []))
+        })
     }
     var fields = [JSON.Field("partitions", map(\.replicas, skipEmpty: false))]
     if let id { fields.append(.init("topic_id", .string(id.description))) }
@@ -55,7 +56,8 @@ public enum TopicZnode {
 /// `/brokers/topics/T/partitions/P/state`: leader and ISR (version 1). Its zkVersion is the
 /// partition epoch; whoever writes it states its controller epoch in it.
 public enum PartitionStateZnode {
-  public static func encode(_ partition: PartitionImage, by controller: ControllerEpoch) -> [UInt8] {
+  public static func encode(_ partition: PartitionImage, by controller: ControllerEpoch) -> [UInt8]
+  {
     var fields: [JSON.Field] = [
       .init("controller_epoch", .integer(Int64(controller.rawValue))),
       .init("leader", .integer(Int64(partition.leader.rawValue))),

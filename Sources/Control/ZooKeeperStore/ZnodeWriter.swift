@@ -18,16 +18,17 @@ public struct ControllerTerm: Equatable, Sendable {
 
 /// Turns records into znode writes.
 ///
-/// | record                                   | znodes                                             |
-/// |------------------------------------------|----------------------------------------------------|
-/// | topic with its partitions and configs    | config; then topic, `partitions`, each partition and its state in one multi (more in batches) |
-/// | partition of a known topic, new          | topic once, then the partition and its state        |
-/// | partition that only lacked a state       | partition and state                                 |
-/// | partitionChange                          | state at the partition epoch; the topic too if replicas changed, in the same multi |
-/// | removeTopic                              | state, partition, `partitions`, topic, config, deletion marker |
-/// | config                                   | config of the resource, and a change notification   |
-/// | producerIDs                              | the block, at the version it was read               |
-/// | registerBroker, unregisterBroker, brokerRegistrationChange | none: brokers write their own, and shutting down is not kept |
+/// - topic, with its partitions and configs: its configuration; then the topic, `partitions`, each
+///   partition and its state in one multi (or several, if there are many).
+/// - partition, new in a known topic: the topic once, then the partition and its state. One that
+///   only lacked a leader so far: the partition and its state.
+/// - partitionChange: the state, at the partition epoch; the topic too if replicas changed, in the
+///   same multi.
+/// - removeTopic: states, partitions, `partitions`, topic, configuration, deletion marker.
+/// - config: the configuration of the resource, and a change notification.
+/// - producerIDs: the block, at the version it was read.
+/// - registerBroker, unregisterBroker, brokerRegistrationChange: nothing. Brokers write their own
+///   registrations, and that a broker shuts down is not kept.
 ///
 /// Every multi begins with the check of the controller epoch. Where the partition state is written,
 /// its version must be the partition epoch of the image, and becomes the next one.
@@ -112,11 +113,12 @@ public struct ZnodeWriter: Sendable {
     let config = ZnodePath.config("topics/\(topic.name)")
     let data = ConfigZnode.encode(image.configs[.topic(topic.name)])
     // Configuration first: whoever sees the topic finds it. A node may be left from another life.
-    transactions.append(ZnodeTransaction(
-      [term.check, .create(path: config, data: data)],
-      fallback: (
-        .nodeExists, [term.check, .setData(path: config, data: data, version: -1)]
-      )))
+    transactions.append(
+      ZnodeTransaction(
+        [term.check, .create(path: config, data: data)],
+        fallback: (
+          .nodeExists, [term.check, .setData(path: config, data: data, version: -1)]
+        )))
     var ops = [
       term.check,
       .create(path: ZnodePath.topic(topic.name), data: topicData(topic)),
@@ -131,8 +133,9 @@ public struct ZnodeWriter: Sendable {
       from: Self.partitionsPerMulti, to: entries.count, by: Self.partitionsPerMulti)
     {
       let more = entries[start..<min(start + Self.partitionsPerMulti, entries.count)]
-      transactions.append(ZnodeTransaction(
-        [term.check] + more.flatMap { create(TopicPartition(topic.name, $0.0), $0.1) }))
+      transactions.append(
+        ZnodeTransaction(
+          [term.check] + more.flatMap { create(TopicPartition(topic.name, $0.0), $0.1) }))
     }
   }
 
@@ -154,19 +157,25 @@ public struct ZnodeWriter: Sendable {
   /// the path exists already is not known, so each node is created alone and may be found there.
   private mutating func addPartitions(_ first: PartitionRecord, _ group: [MetadataRecord]) {
     guard let topic = image.topics[first.topicID] else { return }
-    transactions.append(ZnodeTransaction(
-      [term.check, .setData(path: ZnodePath.topic(topic.name), data: topicData(topic), version: -1)]))
-    transactions.append(ZnodeTransaction(
-      [term.check, .create(path: ZnodePath.partitions(topic.name), data: nil)],
-      tolerates: .nodeExists))
+    transactions.append(
+      ZnodeTransaction(
+        [
+          term.check,
+          .setData(path: ZnodePath.topic(topic.name), data: topicData(topic), version: -1),
+        ]))
+    transactions.append(
+      ZnodeTransaction(
+        [term.check, .create(path: ZnodePath.partitions(topic.name), data: nil)],
+        tolerates: .nodeExists))
     for record in group {
       guard case .partition(let partition) = record,
         let state = topic.partitions[partition.partitionID]
       else { continue }
       let at = TopicPartition(topic.name, partition.partitionID)
       let ops = create(at, state)
-      transactions.append(ZnodeTransaction(
-        [term.check, ops[0]], records: ops.count == 1 ? [record] : [], tolerates: .nodeExists))
+      transactions.append(
+        ZnodeTransaction(
+          [term.check, ops[0]], records: ops.count == 1 ? [record] : [], tolerates: .nodeExists))
       if ops.count > 1 {
         transactions.append(ZnodeTransaction([term.check, ops[1]], records: [record], subject: at))
       }
@@ -186,15 +195,17 @@ public struct ZnodeWriter: Sendable {
       ops.append(
         .setData(path: ZnodePath.topic(topic.name), data: topicData(topic), version: -1))
     }
-    ops.append(.setData(
-      path: ZnodePath.partitionState(at),
-      data: PartitionStateZnode.encode(partition, by: term.epoch),
-      version: partition.partitionEpoch.rawValue - 1))
+    ops.append(
+      .setData(
+        path: ZnodePath.partitionState(at),
+        data: PartitionStateZnode.encode(partition, by: term.epoch),
+        version: partition.partitionEpoch.rawValue - 1))
     transactions.append(
       ZnodeTransaction(ops, records: [.partitionChange(record)], subject: at))
   }
 
-  /// The deletion of a topic's znodes, leaves first, each alone: what is gone already is no obstacle.
+  /// The deletion of a topic's znodes, leaves first, each alone: what is gone already is no
+  /// obstacle.
   private mutating func removeTopic(_ topic: TopicImage) {
     for (number, _) in topic.partitions.entries {
       let at = TopicPartition(topic.name, number)
@@ -249,10 +260,11 @@ public struct ZnodeWriter: Sendable {
     let data = ProducerIDZnode.encode(
       BrokerID(record.brokerID), next: record.nextProducerID,
       blockSize: AllocateProducerIDs.blockSize)
-    transactions.append(ZnodeTransaction(
-      [
-        term.check,
-        .setData(path: ZnodePath.producerIDBlock, data: data, version: producerIDVersion),
-      ], records: [.producerIDs(record)]))
+    transactions.append(
+      ZnodeTransaction(
+        [
+          term.check,
+          .setData(path: ZnodePath.producerIDBlock, data: data, version: producerIDVersion),
+        ], records: [.producerIDs(record)]))
   }
 }
