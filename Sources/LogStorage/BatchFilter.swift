@@ -93,7 +93,7 @@ struct BatchFilter: ~Copyable {
       output.writeBytes(batch.bytes)
       return
     }
-    let horizon = needsHorizon ? nowMs + deleteRetentionMs : header.deleteHorizonMs
+    let horizon = needsHorizon ? nowMs.adding(deleteRetentionMs) : header.deleteHorizonMs
     try Self.rebuild(header, kept, horizon: horizon, into: &output)
   }
 
@@ -129,9 +129,13 @@ struct BatchFilter: ~Copyable {
     options.isTransactional = header.isTransactional
     options.isControl = header.isControl
     options.deleteHorizonMs = horizon
+    // Inner offsets of old messages are whatever was stored.
+    guard options.baseOffset >= 0 else { throw LogError.corrupt("offset \(options.baseOffset)") }
     var builder = BatchBuilder(options, reserving: 4096)
     for record in records {
-      guard record.offset > builder.lastOffset, record.offset <= header.lastOffset else {
+      guard record.offset > builder.lastOffset, record.offset <= header.lastOffset,
+        record.offset - options.baseOffset <= Offset(Int32.max)
+      else {
         throw LogError.corrupt("offset \(record.offset) out of order in a batch")
       }
       builder.append(record, offset: record.offset)

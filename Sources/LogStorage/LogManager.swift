@@ -155,7 +155,7 @@ public final class LogManager: Sendable {
       note(error, in: home)
       throw error
     }
-    state.withLock { $0.condemned.append(("\(home.path)/\(name)", now.milliseconds + delay)) }
+    state.withLock { $0.condemned.append(("\(home.path)/\(name)", now.milliseconds.adding(delay))) }
   }
 
   /// Applies changed topic settings to the topic's logs.

@@ -18,7 +18,7 @@ extension LogState {
     if config.deletesOldSegments {
       try deleteOldest(nowMs: nowMs, &result) { [self] segment, _ in
         guard config.retentionMs >= 0 else { return false }
-        return nowMs - (try segment.newestMs()) > config.retentionMs
+        return WallTime(milliseconds: nowMs).age(of: try segment.newestMs()) > config.retentionMs
       }
       var excess = Int64(size) - config.retentionBytes
       try deleteOldest(nowMs: nowMs, &result) { [self] segment, _ in
@@ -67,7 +67,7 @@ extension LogState {
   /// Takes a segment's files out of service; they are removed later.
   func condemn(_ segment: LogSegment, nowMs: Int64) throws {
     try segment.changeSuffix(to: segment.suffix + FileNames.deleted)
-    condemned.append((segment, nowMs + config.fileDeleteDelayMs))
+    condemned.append((segment, nowMs.adding(config.fileDeleteDelayMs)))
   }
 
   /// Removes the files of segments whose time has come.

@@ -39,7 +39,7 @@ extension PartitionLog {
       let lag = state.config.maxCompactionLagMs
       let isOverdue =
         lag < .max && firstDirty < end
-        && (oldest?.firstTimestamp.map { now.milliseconds - $0 > lag } ?? false)
+        && (oldest?.firstTimestamp.map { now.age(of: $0) > lag } ?? false)
       return Dirtiness(
         firstDirtyOffset: firstDirty, firstUncleanableOffset: end, cleanBytes: clean,
         dirtyBytes: dirty, isOverdue: isOverdue)

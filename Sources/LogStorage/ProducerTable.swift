@@ -71,7 +71,7 @@ struct ProducerTable {
   func hasTransaction(olderThan limitMs: Int64, now: WallTime) -> Bool {
     ongoing.contains { entry in
       guard let producer = producers[entry.producerID] else { return false }
-      return now.milliseconds - producer.lastTimestamp > limitMs
+      return now.age(of: producer.lastTimestamp) > limitMs
     }
   }
 
@@ -79,7 +79,7 @@ struct ProducerTable {
   mutating func expire(now: WallTime, after expirationMs: Int64) {
     for (id, producer) in producers
     where producer.transactionStart == nil
-      && now.milliseconds - producer.lastTimestamp >= expirationMs
+      && now.age(of: producer.lastTimestamp) >= expirationMs
     {
       producers[id] = nil
     }

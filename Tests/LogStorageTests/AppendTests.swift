@@ -65,6 +65,32 @@ import Values
     #expect(log.recoveryPoint == 3)
   }
 
+  @Test(arguments: [Int64.min, -2, 0, .max])
+  func hostileTimestampsDoNoHarm(_ timestamp: Int64) throws {
+    let folder = try Folder()
+    let log = try folder.open {
+      $0.segmentMs = 1; $0.fileDeleteDelayMs = .max
+    }
+    for sequence in 0..<3 {
+      try log.append(
+        batch([("k", "v")], timestamp: timestamp) {
+          $0.producerID = 1
+          $0.producerEpoch = 0
+          $0.baseSequence = Int32(sequence)
+        })
+      try log.append(batch([("k", "v")]))
+    }
+    log.updateHighWatermark(6)
+    #expect(try log.rows().count == 6)
+    _ = try log.offset(forTimestamp: timestamp)
+    _ = try log.offsetOfMaxTimestamp()
+    _ = log.hasLateTransaction(now: startTime, limitMs: 0)
+    log.expireProducers(now: startTime)
+    _ = try log.applyRetention(now: startTime)
+    try log.close(now: startTime)
+    #expect(try folder.open(wasClean: false).logEndOffset == 6)
+  }
+
   // MARK: Producers
 
   func idempotent(
