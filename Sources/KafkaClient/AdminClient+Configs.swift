@@ -106,7 +106,7 @@ extension AdminClient {
           }
         }
       }
-      let response = try await send(request, to: node) {
+      let response = try await sendChange(request, to: node) {
         Self.controllerError($0.responses.map(\.errorCode))
       }
       for entry in response.responses {
@@ -132,6 +132,14 @@ extension AdminClient {
   ) async throws(ClientError) -> Request.Response {
     if let node { return try await sendToNode(request, node, code: code) }
     return try await sendToAny(request, code: code)
+  }
+
+  /// What is not a broker's own is changed by the controller.
+  private func sendChange<Request: KafkaRequest>(
+    _ request: Request, to node: Int32?, code: (Request.Response) -> ErrorCode
+  ) async throws(ClientError) -> Request.Response {
+    if let node { return try await sendToNode(request, node, code: code) }
+    return try await cluster.sendToController(request, timeoutMs: timeoutMs, code: code)
   }
 
   /// Resources by the node to ask: each broker about itself, any about the rest.

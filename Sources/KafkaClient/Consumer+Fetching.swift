@@ -6,6 +6,20 @@ import Values
 extension Consumer {
   // MARK: Positions
 
+  /// Finds positions in a task of its own, so that a poll may return in the meantime.
+  func startFindingPositions() {
+    let now = Clock.now()
+    guard !isFindingPositions,
+      partitions.values.contains(where: { $0.position == nil && $0.retryAt <= now })
+    else { return }
+    isFindingPositions = true
+    Task {
+      await findPositions()
+      isFindingPositions = false
+      news()
+    }
+  }
+
   /// Finds out where to begin in partitions that have no position yet: the committed offset, else
   /// what `auto.offset.reset` says. What fails is tried again by the next poll.
   func findPositions() async {
@@ -22,7 +36,7 @@ extension Consumer {
         let committed = try await committedPositions(unset)
         for partition in unset.sorted() {
           if let offset = committed[partition] {
-            setPosition(offset.offset, of: partition)
+            setPosition(offset.offset, of: partition, found: missing[partition])
           } else {
             queries[partition] = try resetQuery(partition)
           }
@@ -31,7 +45,9 @@ extension Consumer {
       guard !queries.isEmpty else { return }
       let found = try await cluster.listOffsets(
         queries, isCommitted: isCommittedOnly, timeoutMs: 1000)
-      for (partition, offset) in found { setPosition(max(offset.offset, 0), of: partition) }
+      for (partition, offset) in found {
+        setPosition(max(offset.offset, 0), of: partition, found: missing[partition])
+      }
     } catch {
       if !error.isRetriable { pendingError = error }
       let retry = Clock.now().advanced(milliseconds: max(cluster.retryBackoffMs, 50))
@@ -51,8 +67,11 @@ extension Consumer {
   }
 
   /// Only if nobody has sought elsewhere in the meantime.
-  private func setPosition(_ offset: Int64, of partition: TopicPartition) {
-    guard partitions[partition] != nil, partitions[partition]?.position == nil else { return }
+  private func setPosition(
+    _ offset: Int64, of partition: TopicPartition, found before: PartitionState?
+  ) {
+    guard let state = partitions[partition], state.position == nil, state.reset == before?.reset
+    else { return }
     partitions[partition]?.position = offset
     partitions[partition]?.reset = nil
   }

@@ -37,8 +37,8 @@ extension Consumer {
         throw error
       }
       guard Clock.now() < deadline else { throw .timedOut("position of \(partition)") }
-      await findPositions()
-      if partitions[partition]?.position == nil { await cluster.pause(50) }
+      startFindingPositions()
+      await waitForNews(until: min(deadline, Clock.now().advanced(milliseconds: 100)))
     }
   }
 
@@ -80,13 +80,13 @@ extension Consumer {
 
   /// Commits offsets, by default where reading has come to.
   public func commit(
-    _ offsets: [TopicPartition: CommittedOffset]? = nil
+    _ offsets: [TopicPartition: CommittedOffset]? = nil, timeoutMs: Int64? = nil
   ) async throws(ClientError) {
     guard let membership else { throw .configuration("group.id: needed to commit") }
     let offsets = offsets ?? positions
     guard !offsets.isEmpty else { return }
     let refused = try await cluster.commitOffsets(
-      offsets, of: membership, timeoutMs: apiTimeoutMs)
+      offsets, of: membership, timeoutMs: timeoutMs ?? apiTimeoutMs)
     for partition in refused.keys.sorted() {
       let code = refused[partition] ?? .unknownServerError
       noteGroupError(code)
@@ -125,7 +125,8 @@ extension Consumer {
   func commitBeforeLosing() async {
     guard autoCommits, !positions.isEmpty else { return }
     do {
-      try await commit()
+      // Others wait for the partitions: better read twice than hold them up.
+      try await commit(timeoutMs: min(apiTimeoutMs, 5000))
     } catch {
       log.warn("offsets were not committed", ["reason": error])
     }

@@ -40,6 +40,7 @@ public actor Consumer {
   var partitions: [TopicPartition: PartitionState] = [:]
   var buffered: [FetchedPartition] = []
   var nodesFetching: Set<Int32> = []
+  var isFindingPositions = false
   var isClosed = false
   /// Thrown by the next poll.
   var pendingError: ClientError?
@@ -156,7 +157,7 @@ public actor Consumer {
       }
       try await tendGroup()
       await commitIfDue()
-      await findPositions()
+      startFindingPositions()
       let records = try takeBuffered()
       await startFetches()
       if !records.isEmpty { return records }

@@ -33,12 +33,30 @@ final class ProducerBatch: @unchecked Sendable {  // see above
   var isSequenced: Bool { !bytes.isEmpty }
 
   func append(_ record: ProducerRecord, timestamp: Int64, _ report: DeliveryReport?) {
-    builder?.append(
-      timestamp: timestamp, key: record.key, value: record.value,
-      headers: record.headers.map { (name: $0.name, value: $0.value) })
+    if record.headers.isEmpty {
+      appendPlain(record, timestamp)
+    } else {
+      builder?.append(
+        timestamp: timestamp, key: record.key, value: record.value,
+        headers: record.headers.map { (name: $0.name, value: $0.value) })
+    }
     if let report { reports.append((recordCount, timestamp, report)) }
     recordCount += 1
     reserved += record.sizeBound
+  }
+
+  /// The common case, which allocates nothing.
+  private func appendPlain(_ record: ProducerRecord, _ timestamp: Int64) {
+    Self.withRaw(record.key) { key in
+      Self.withRaw(record.value) { value in
+        builder?.append(timestamp: timestamp, key: key, value: value)
+      }
+    }
+  }
+
+  private static func withRaw(_ bytes: [UInt8]?, _ body: (UnsafeRawBufferPointer?) -> Void) {
+    guard let bytes else { return body(nil) }
+    bytes.withUnsafeBytes { body($0) }
   }
 
   /// Packs the batch for sending, once; it keeps its sequence however often it is sent.
