@@ -40,52 +40,45 @@ public struct WaitTable<Waiter> {
 
   public func hasWaiters(for key: Int) -> Bool { waiting[key] != nil }
 
-  /// Offers every waiter of `key` for completion, oldest first.
-  /// - Parameter isDone: looks at the waiter, may change it, and returns true when it is answered.
-  public mutating func wake(_ key: Int, _ isDone: (inout Waiter) -> Bool) {
-    guard let numbers = waiting.removeValue(forKey: key) else { return }
-    var still: [UInt64] = []
-    for number in numbers {
-      guard var entry = entries.removeValue(forKey: number) else { continue }
-      if isDone(&entry.waiter) {
-        forget(number, keys: entry.keys, except: key)
-      } else {
-        entries[number] = entry
-        still.append(number)
-      }
-    }
-    // `isDone` may have parked others under the same key.
-    if !still.isEmpty { waiting[key] = still + (waiting[key] ?? []) }
+  /// Who waits for `key`, oldest first. Whoever wakes them asks each by `waiter`, and takes out those
+  /// that are answered by `remove`: answering may park others, so the table is not held meanwhile.
+  public func tickets(for key: Int) -> [Ticket] {
+    waiting[key]?.map { Ticket(number: $0) } ?? []
   }
 
-  /// Takes out the waiters whose deadline has come, in order of their deadlines.
-  public mutating func expire(at now: Instant, _ deliver: (Waiter) -> Void) {
+  /// Nil when it was taken out.
+  public func waiter(_ ticket: Ticket) -> Waiter? { entries[ticket.number]?.waiter }
+
+  /// Takes out the waiter whose deadline has come first; nil when no deadline has come.
+  public mutating func popExpired(at now: Instant) -> Waiter? {
     while let first = deadlines.first, first.deadline <= now {
       popDeadline()
       if let entry = entries.removeValue(forKey: first.number) {
-        forget(first.number, keys: entry.keys, except: nil)
-        deliver(entry.waiter)
+        forget(first.number, keys: entry.keys)
+        return entry.waiter
       }
     }
+    return nil
   }
 
-  /// The next instant at which `expire` may have work; nil when nothing is parked.
+  /// The next instant at which `popExpired` may have one; nil when nothing is parked.
   public mutating func nextDeadline() -> Instant? {
     while let first = deadlines.first, entries[first.number] == nil { popDeadline() }
     return deadlines.first?.deadline
   }
 
-  /// Takes out the waiters that match, as when their connection is gone.
+  /// Takes out a waiter, answered or given up.
+  @discardableResult
   public mutating func remove(_ ticket: Ticket) -> Waiter? {
     guard let entry = entries.removeValue(forKey: ticket.number) else { return nil }
-    forget(ticket.number, keys: entry.keys, except: nil)
+    forget(ticket.number, keys: entry.keys)
     return entry.waiter
   }
 
   /// Drops the traces of a waiter that is gone. Idle keys must not keep dead tickets: a partition
   /// without traffic would collect one for every fetch that timed out.
-  private mutating func forget(_ number: UInt64, keys: [Int], except done: Int?) {
-    for key in keys where key != done {
+  private mutating func forget(_ number: UInt64, keys: [Int]) {
+    for key in keys {
       guard var numbers = waiting.removeValue(forKey: key) else { continue }
       if let place = numbers.firstIndex(of: number) { numbers.remove(at: place) }
       if !numbers.isEmpty { waiting[key] = numbers }

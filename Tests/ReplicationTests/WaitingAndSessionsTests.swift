@@ -9,15 +9,16 @@ import Values
     table.park("early", keys: [1], until: Instant(milliseconds: 20))
     table.park("other", keys: [3], until: Instant(milliseconds: 30))
     var offered: [String] = []
-    table.wake(1) { waiter in
+    for ticket in table.tickets(for: 1) {
+      guard let waiter = table.waiter(ticket) else { continue }
       offered.append(waiter)
-      return waiter == "early"
+      if waiter == "early" { table.remove(ticket) }
     }
     #expect(offered == ["late", "early"])
     #expect(table.count == 2)
     #expect(table.nextDeadline() == Instant(milliseconds: 30))
     var expired: [String] = []
-    table.expire(at: Instant(milliseconds: 60)) { expired.append($0) }
+    while let waiter = table.popExpired(at: Instant(milliseconds: 60)) { expired.append(waiter) }
     #expect(expired == ["other", "late"])
     #expect(!table.hasWaiters(for: 2))
     #expect(table.nextDeadline() == nil)

@@ -93,8 +93,14 @@ final class ProduceOperation: WaitingRequest {
     }
     let records = UnsafeMutableRawBufferPointer(rebasing: context.frame[range])
     try checkFormat(UnsafeRawBufferPointer(records), version: context.version)
-    let appended = try partition.append(
-      records, acks: acks, now: context.loop.now, wallNow: context.loop.wallNow)
+    let appended: Partition.Appended
+    do throws(PartitionFailure) {
+      appended = try partition.append(
+        records, acks: acks, now: context.loop.now, wallNow: context.loop.wallNow)
+    } catch {
+      services.replicas.note(error, partition)
+      throw error
+    }
     let result = appended.result
     services.metrics.messagesIn.add(result.recordCount)
     services.metrics.bytesIn.add(Int64(result.size))

@@ -122,6 +122,7 @@ final class FetchOperation: WaitingRequest {
         loop.services.replicas.perform(read.effects, partition, on: loop)
         read.effects = []
       }
+      if let failure = read.failure { loop.services.replicas.note(failure, partition) }
       if read.byteCount > 0 { hasRecords = true }
       left = max(0, left - read.byteCount)
       reads.append(read)

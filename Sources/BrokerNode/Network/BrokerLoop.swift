@@ -79,8 +79,12 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
 
   /// Parks a request until one of its partitions changes or its time is up.
   func wait(_ waiter: any WaitingRequest, on partitions: [Partition], until deadline: Instant) {
+    let keys = partitions.map(\.index)
     for partition in partitions { partition.noteInterest(ofLoop: index) }
-    waiting.park(waiter, keys: partitions.map(\.index), until: deadline)
+    waiting.park(waiter, keys: keys, until: deadline)
+    // Another loop may have changed a partition after it was looked at and before the interest was
+    // noted: look once more.
+    take(keys)
     if deadline < armedDeadline { arm(deadline) }
   }
 
@@ -92,7 +96,7 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
 
   private func expire() {
     armedDeadline = .distantFuture
-    waiting.expire(at: now) { $0.expire(on: self) }
+    while let waiter = waiting.popExpired(at: now) { waiter.expire(on: self) }
     if let next = waiting.nextDeadline() { arm(next) }
   }
 
@@ -131,7 +135,10 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
     var seen = -1
     for key in keys where key != seen {
       seen = key
-      waiting.wake(key) { $0.isDone(on: self) }
+      for ticket in waiting.tickets(for: key) {
+        guard let waiter = waiting.waiter(ticket), waiter.isDone(on: self) else { continue }
+        waiting.remove(ticket)
+      }
       if !waiting.hasWaiters(for: key) {
         services.partitions[index: key]?.forgetInterest(ofLoop: index)
       }

@@ -84,6 +84,11 @@ extension Partition {
     switch parameters.reader {
     case .follower(let id, let epoch):
       limit = .logEndOffset
+      let offsets = log.offsets
+      guard (offsets.logStartOffset...offsets.logEndOffset).contains(wanted.fetchOffset) else {
+        // It attests nothing about records that are here.
+        throw PartitionFailure(.offsetOutOfRange)
+      }
       // What the follower asks for it has; learnt before reading, so that the answer already
       // carries the high watermark that this moves.
       step(
@@ -91,7 +96,7 @@ extension Partition {
         .fetched(
           FollowerFetch(
             replica: id, brokerEpoch: epoch, offset: wanted.fetchOffset,
-            logStartOffset: wanted.logStartOffset, leaderEndOffset: log.logEndOffset)),
+            logStartOffset: wanted.logStartOffset, leaderEndOffset: offsets.logEndOffset)),
         at: now, into: &read.effects)
     case .consumer(let rack, _):
       limit = parameters.isCommittedOnly ? .lastStableOffset : .highWatermark

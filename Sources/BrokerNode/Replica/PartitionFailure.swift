@@ -10,6 +10,8 @@ struct PartitionFailure: Error {
   var message: String?
   /// Records that are at fault, by their index in the batch (KIP-467).
   var records: [RecordFault] = []
+  /// The log's own error, when the disk failed.
+  var cause: LogError?
 
   init(_ code: ErrorCode, _ message: String? = nil, records: [RecordFault] = []) {
     self.code = code
@@ -44,7 +46,9 @@ struct PartitionFailure: Error {
     case .invalidTransactionState: self.init(.invalidTxnState)
     case .coordinatorFenced: self.init(.transactionCoordinatorFenced)
     case .unexpectedOffset, .corrupt: self.init(.corruptMessage, "\(error)")
-    case .logDirectoryFailed, .changedUnderCleaner, .closed: self.init(.kafkaStorageError)
+    case .logDirectoryFailed, .changedUnderCleaner, .closed:
+      self.init(.kafkaStorageError)
+      cause = error
     }
   }
 }

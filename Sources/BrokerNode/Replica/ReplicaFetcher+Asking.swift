@@ -125,7 +125,7 @@ extension ReplicaFetcher {
 
   private func failed(_ failure: PartitionFailure, _ partition: Partition) {
     if failure.code == .kafkaStorageError {
-      services.replicas.markOffline(partition)
+      services.replicas.note(failure, partition)
       entries[partition.index] = nil
       return
     }

@@ -42,7 +42,7 @@ extension ReplicaManager {
       perform(effects, partition, on: nil)
       return .none
     } catch {
-      if error.code == .kafkaStorageError { markOffline(partition) }
+      note(error, partition)
       return error.code
     }
   }

@@ -91,6 +91,13 @@ final class ReplicaManager: Sendable {
     }
   }
 
+  /// Takes note of an error that came from a failing disk: the whole directory goes offline.
+  func note(_ failure: PartitionFailure, _ partition: Partition) {
+    guard failure.code == .kafkaStorageError else { return }
+    if let cause = failure.cause { logs.note(cause, of: partition.id) }
+    markOffline(partition)
+  }
+
   // MARK: Outside changes
 
   /// The brokers that are alive decide who may join an ISR; topics that are gone have no offsets.
