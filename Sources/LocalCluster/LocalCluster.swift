@@ -76,7 +76,7 @@ public struct LocalCluster: Sendable {
   private func refuseTakenPorts(of member: ClusterMember) throws(ClusterProblem) {
     for port in member.ports {
       do {
-        _ = try Socket.listening(on: .loopback(port: UInt16(port)))
+        _ = try Socket.listening(at: .loopback(port: UInt16(port)))
       } catch {
         throw ClusterProblem(
           "\(member.name) cannot listen on 127.0.0.1:\(port): \(error). Choose other ports with "

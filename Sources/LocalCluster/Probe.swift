@@ -36,7 +36,7 @@ enum Probe {
     let version: Int16 = 4
     var writer = ByteWriter()
     let frame = writer.beginFrame()
-    writer.writeInt16(MetadataRequest.apiKey)
+    writer.writeInt16(MetadataRequest.apiKey.rawValue)
     writer.writeInt16(version)
     writer.writeInt32(1)
     writer.writeInt16(-1)
@@ -83,7 +83,7 @@ enum Probe {
     var sent = 0
     while sent < bytes.count {
       let count = bytes.withUnsafeBytes {
-        send(wire, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+        send(wire, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
       }
       guard count > 0 else { return false }
       sent += count
