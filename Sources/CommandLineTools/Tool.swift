@@ -10,8 +10,14 @@ protocol Tool: Sendable {
   /// One line for the list of tools.
   var summary: String { get }
   var syntax: CommandLineSyntax { get }
+  /// The arguments as the syntax shall see them; the same ones, unless the tool says otherwise.
+  func prepare(_ arguments: [String]) -> [String]
   /// Does the work. Returns the exit status; throws for a failure that is one line of text.
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32
+}
+
+extension Tool {
+  func prepare(_ arguments: [String]) -> [String] { arguments }
 }
 
 /// A failure that is told in one line, without a stack of causes.
@@ -23,7 +29,8 @@ struct ToolFailure: Error, CustomStringConvertible {
 /// The list of tools, and what happens between `jackdaw` and one of them.
 public enum ToolCatalogue {
   static let tools: [any Tool] = [
-    LocalTool()
+    LocalTool(),
+    ZooKeeperShellTool(),
   ]
 
   public static let version = "0.1.0"
@@ -53,7 +60,7 @@ public enum ToolCatalogue {
   ) async -> Int32 {
     let line: ParsedCommandLine
     do {
-      line = try tool.syntax.parse(arguments)
+      line = try tool.syntax.parse(tool.prepare(arguments))
     } catch {
       console.problem("jackdaw \(tool.name): \(error)")
       return 2
