@@ -30,6 +30,16 @@ struct ToolFailure: Error, CustomStringConvertible {
 public enum ToolCatalogue {
   static let tools: [any Tool] = [
     LocalTool(),
+    TopicsTool(),
+    ConfigsTool(),
+    ConsumerGroupsTool(),
+    GetOffsetsTool(),
+    DeleteRecordsTool(),
+    LeaderElectionTool(),
+    ReassignPartitionsTool(),
+    LogDirsTool(),
+    BrokerApiVersionsTool(),
+    ClusterTool(),
     ZooKeeperShellTool(),
   ]
 
