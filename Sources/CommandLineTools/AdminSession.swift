@@ -23,7 +23,9 @@ final class AdminSession: Sendable {
     if let path = line.value(configFlag) { properties = try ClientProperties.read(path) }
     properties["bootstrap.servers"] = bootstrap
     cluster = try KafkaCluster(try ClientConfig(properties, for: .admin))
-    _ = try await retrying { [cluster] in try await cluster.updateMetadata(topics: []) }
+    _ = try await retrying { [cluster] () throws(ClientError) in
+      try await cluster.updateMetadata(topics: [])
+    }
   }
 
   static func bootstrap(_ line: ParsedCommandLine) throws(SettingsError) -> String {
@@ -116,7 +118,7 @@ final class AdminSession: Sendable {
     _ partitions: [TopicPartition]
   ) async throws -> [(leader: Int32, partitions: [TopicPartition])] {
     let names = Set(partitions.map(\.topic)).sorted()
-    let leaders = try await retrying { [cluster] in
+    let leaders = try await retrying { [cluster] () throws(ClientError) in
       try await cluster.metadata(of: names, leaders: partitions)
     }
     return Dictionary(grouping: partitions) { leaders[$0] ?? -1 }

@@ -1,4 +1,4 @@
-import Bytes
+import KafkaClient
 import KafkaMessages
 import KafkaProtocol
 import Settings
@@ -134,13 +134,6 @@ struct GroupDescriber {
   private func assigned(
     _ member: DescribeGroupsResponse.DescribedGroupMember
   ) -> [TopicPartition] {
-    var reader = ByteReader(member.memberAssignment.span.bytes)
-    guard let version = try? reader.readInt16(), version >= 0 else { return [] }
-    let known = min(version, ConsumerProtocolAssignment.validVersions.upperBound)
-    guard let assignment = try? ConsumerProtocolAssignment(from: &reader, version: known)
-    else { return [] }
-    return assignment.assignedPartitions.flatMap { topic in
-      topic.partitions.map { TopicPartition(topic.topic, $0) }
-    }
+    (try? SubscriptionCoding.decodeAssignment(member.memberAssignment)) ?? []
   }
 }
