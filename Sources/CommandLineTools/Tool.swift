@@ -31,6 +31,8 @@ public enum ToolCatalogue {
   static let tools: [any Tool] = [
     LocalTool(),
     TopicsTool(),
+    ConsoleProducerTool(),
+    ConsoleConsumerTool(),
     ConfigsTool(),
     ConsumerGroupsTool(),
     GetOffsetsTool(),
@@ -40,6 +42,8 @@ public enum ToolCatalogue {
     LogDirsTool(),
     BrokerApiVersionsTool(),
     ClusterTool(),
+    ProducerPerfTool(),
+    ConsumerPerfTool(),
     ZooKeeperShellTool(),
   ]
 
