@@ -3,6 +3,7 @@ import KafkaClient
 import Platform
 import Settings
 import Synchronization
+import Values
 
 /// `jackdaw producer-perf-test`: produces records as fast as asked, and reports rate and latency.
 struct ProducerPerfTool: Tool {
@@ -39,6 +40,10 @@ struct ProducerPerfTool: Tool {
     var firstFailure: ClientError?
   }
 
+  private final class SharedTally: Sendable {
+    let state = Mutex(Tally())
+  }
+
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
     let topic = try line.require("--topic")
     guard let wanted = try line.integer("--num-records", in: 1...Int.max),
@@ -47,7 +52,7 @@ struct ProducerPerfTool: Tool {
     let payloads = try payloads(line)
     let producer = try Producer(try properties(line))
     _ = try await producer.partitions(of: topic)
-    let tally = Mutex(Tally())
+    let tally = SharedTally()
     let started = Clock.now()
     var windowStart = started
     for number in 0..<wanted {
@@ -68,7 +73,7 @@ struct ProducerPerfTool: Tool {
     await producer.flush()
     let elapsedMs = max(1, Clock.now().milliseconds(since: started))
     await producer.close()
-    let result = tally.withLock { $0 }
+    let result = tally.state.withLock { $0 }
     try summary(line, result, bytes: payloads[0].count, elapsedMs, console)
     if line.has("--print-metrics") {
       console.line("client processor: \(Clock.processNanoseconds() / 1_000_000) ms")
@@ -81,14 +86,14 @@ struct ProducerPerfTool: Tool {
   }
 
   private func send(
-    _ record: ProducerRecord, _ producer: Producer, _ tally: borrowing Mutex<Tally>
+    _ record: ProducerRecord, _ producer: Producer, _ tally: SharedTally
   ) async throws {
     let sent = Clock.now()
     while true {
       do throws(ClientError) {
         try producer.send(record) { result in
           let microseconds = (Clock.now().nanoseconds - sent.nanoseconds) / 1000
-          tally.withLock { tally in
+          tally.state.withLock { tally in
             switch result {
             case .success:
               tally.window.record(microseconds)
@@ -142,9 +147,9 @@ struct ProducerPerfTool: Tool {
   }
 
   private func report(
-    _ tally: borrowing Mutex<Tally>, since start: Instant, size: Int, _ console: Console
+    _ tally: SharedTally, since start: Instant, size: Int, _ console: Console
   ) {
-    let window = tally.withLock { tally in
+    let window = tally.state.withLock { tally in
       defer { tally.window = LatencyHistogram() }
       return tally.window
     }
