@@ -96,7 +96,7 @@ struct ConsoleProducerTool: Tool {
   ) async throws {
     while true {
       do throws(ClientError) {
-        try producer.send(record) { result in
+        try producer.enqueue(record) { result in
           if case .failure(let error) = result { failed(error) }
         }
         return

@@ -91,7 +91,7 @@ struct ProducerPerfTool: Tool {
     let sent = Clock.now()
     while true {
       do throws(ClientError) {
-        try producer.send(record) { result in
+        try producer.enqueue(record) { result in
           let microseconds = (Clock.now().nanoseconds - sent.nanoseconds) / 1000
           tally.state.withLock { tally in
             switch result {
