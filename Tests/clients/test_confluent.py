@@ -1,6 +1,5 @@
 """librdkafka through confluent-kafka: the client most non-JVM programs use."""
 
-import threading
 import time
 import uuid
 
@@ -175,43 +174,28 @@ def test_rebalance_when_members_come_and_go(cluster, admin, topic, strategy):
     group = f"group-{uuid.uuid4()}"
     settings = {"partition.assignment.strategy": strategy}
     consumers = [consumer_of(cluster, group, **settings) for _ in range(3)]
-    stop = threading.Event()
-
-    def poll(consumer):
-        while not stop.is_set():
-            consumer.poll(0.1)
-
-    threads = [threading.Thread(target=poll, args=(consumer,)) for consumer in consumers]
 
     def shares(expected):
-        end = time.monotonic() + 40
+        """Polls every member until each owns its part."""
+        owned, end = [], time.monotonic() + 60
         while time.monotonic() < end:
-            owned = [len(c.assignment()) for c in consumers[:len(expected)]]
-            if sorted(owned) == sorted(expected):
+            for consumer in consumers:
+                consumer.poll(0.05)
+            owned = sorted(len(consumer.assignment()) for consumer in consumers)
+            if owned == expected:
                 return
-            time.sleep(0.1)
         raise AssertionError(f"{strategy}: {owned}, not {expected}")
 
-    try:
-        for consumer, thread in zip(consumers, threads):
-            consumer.subscribe([topic])
-            thread.start()
-        shares([2, 2, 2])
-        stop.set()
-        for thread in threads:
-            thread.join()
-        consumers.pop().close()
-        stop.clear()
-        threads = [threading.Thread(target=poll, args=(consumer,)) for consumer in consumers]
-        for thread in threads:
-            thread.start()
-        shares([3, 3])
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-        for consumer in consumers:
-            consumer.close()
+    for consumer in consumers:
+        consumer.subscribe([topic])
+    shares([2, 2, 2])
+    consumers.pop().close()
+    shares([3, 3])
+    consumers.append(consumer_of(cluster, group, **settings))
+    consumers[-1].subscribe([topic])
+    shares([2, 2, 2])
+    for consumer in consumers:
+        consumer.close()
 
 
 def test_static_member_keeps_its_partitions(cluster, admin, topic):
