@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -40,6 +41,16 @@ def wait_until(condition, seconds, what):
 def accepts(port):
     with socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
+
+
+def read_exactly(wire, count):
+    data = b""
+    while len(data) < count:
+        chunk = wire.recv(count - len(data))
+        if not chunk:
+            raise ConnectionError("closed in the middle of a frame")
+        data += chunk
+    return data
 
 
 class Process:
@@ -274,7 +285,32 @@ class Cluster:
             broker.start()
         for broker in self.brokers.values():
             broker.wait_for_line("started", 60)
+        self.wait_until_known()
         return self
+
+    def wait_until_known(self, seconds=60):
+        """Every broker names all brokers and the controller in its metadata."""
+        for broker in self.brokers.values():
+            wait_until(lambda: self.is_known_to(broker), seconds,
+                       f"{broker.name} knows the cluster\n{broker.tail()}")
+
+    def is_known_to(self, broker):
+        request = struct.pack(">hhih", 3, 4, 1, -1) + struct.pack(">ib", 0, 0)
+        with socket.create_connection(("127.0.0.1", broker.port), timeout=2) as wire:
+            wire.sendall(struct.pack(">i", len(request)) + request)
+            size = struct.unpack(">i", read_exactly(wire, 4))[0]
+            body = read_exactly(wire, size)
+        count = struct.unpack_from(">i", body, 8)[0]
+        position = 12
+        for _ in range(count):
+            host = struct.unpack_from(">h", body, position + 4)[0]
+            position += 4 + 2 + host + 4
+            rack = struct.unpack_from(">h", body, position)[0]
+            position += 2 + max(rack, 0)
+        cluster_id = struct.unpack_from(">h", body, position)[0]
+        position += 2 + max(cluster_id, 0)
+        controller = struct.unpack_from(">i", body, position)[0]
+        return count == len(self.brokers) and controller >= 0
 
     def __exit__(self, *_):
         for broker in self.brokers.values():
