@@ -251,6 +251,7 @@ class Broker(Process):
             "offsets.topic.num.partitions": 6,
             "group.initial.rebalance.delay.ms": 0,
             "num.network.threads": 2,
+            "jackdaw.metrics.port": self.metrics_port,
             **(settings or {}),
         }
         config = pathlib.Path(folder) / f"server-{broker_id}.properties"
@@ -322,6 +323,10 @@ class Cluster:
     @property
     def bootstrap(self):
         return ",".join(broker.address for broker in self.brokers.values())
+
+    @property
+    def metrics_ports(self):
+        return {number: broker.metrics_port for number, broker in self.brokers.items()}
 
     def restart(self, number):
         broker = self.brokers[number]
