@@ -44,6 +44,7 @@ public enum ToolCatalogue {
     ClusterTool(),
     ProducerPerfTool(),
     ConsumerPerfTool(),
+    BenchTool(),
     DumpLogTool(),
     ZooKeeperShellTool(),
   ]

@@ -2,8 +2,6 @@ import Foundation
 import KafkaClient
 import Platform
 import Settings
-import Synchronization
-import Values
 
 /// `jackdaw producer-perf-test`: produces records as fast as asked, and reports rate and latency.
 struct ProducerPerfTool: Tool {
@@ -32,18 +30,6 @@ struct ProducerPerfTool: Tool {
       ], takesMoreOperands: true)
   }
 
-  /// What the deliveries have come to; told on the client's loop.
-  private struct Tally {
-    var window = LatencyHistogram()
-    var total = LatencyHistogram()
-    var failed = 0
-    var firstFailure: ClientError?
-  }
-
-  private final class SharedTally: Sendable {
-    let state = Mutex(Tally())
-  }
-
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
     let topic = try line.require("--topic")
     guard let wanted = try line.integer("--num-records", in: 1...Int.max),
@@ -52,29 +38,15 @@ struct ProducerPerfTool: Tool {
     let payloads = try payloads(line)
     let producer = try Producer(try properties(line))
     _ = try await producer.partitions(of: topic)
-    let tally = SharedTally()
-    let started = Clock.now()
-    var windowStart = started
-    for number in 0..<wanted {
-      let value =
-        line.has("--payload-monotonic") ? Array("\(number)".utf8) : payloads[number % payloads.count]
-      // When it should have been sent: a slow producer must not hide the wait before it.
-      if throughput > 0 {
-        let due = started.advanced(milliseconds: Int64(number) * 1000 / Int64(throughput))
-        let ahead = due.milliseconds(since: Clock.now())
-        if ahead > 0 { try await Task.sleep(for: .milliseconds(ahead)) }
-      }
-      try await send(ProducerRecord(topic: topic, value: value), producer, tally)
-      if number & 1023 == 0, Clock.now().milliseconds(since: windowStart) >= 5000 {
-        report(tally, since: windowStart, size: payloads[0].count, console)
-        windowStart = Clock.now()
-      }
+    let isMonotonic = line.has("--payload-monotonic")
+    let load = ProduceLoad(topic: topic, count: wanted, throughput: throughput)
+    let result = try await load.run(producer) { number in
+      isMonotonic ? Array("\(number)".utf8) : payloads[number % payloads.count]
+    } report: { window, elapsedMs in
+      report(window, elapsedMs, size: payloads[0].count, console)
     }
-    await producer.flush()
-    let elapsedMs = max(1, Clock.now().milliseconds(since: started))
     await producer.close()
-    let result = tally.state.withLock { $0 }
-    try summary(line, result, bytes: payloads[0].count, elapsedMs, console)
+    try summary(line, result, bytes: payloads[0].count, console)
     if line.has("--print-metrics") {
       console.line("client processor: \(Clock.processNanoseconds() / 1_000_000) ms")
       console.line("client memory: \(ProcessInformation.residentBytes >> 20) MiB")
@@ -83,33 +55,6 @@ struct ProducerPerfTool: Tool {
       throw ToolFailure("\(result.failed) of \(wanted) records failed, such as: \(failure)")
     }
     return 0
-  }
-
-  private func send(
-    _ record: ProducerRecord, _ producer: Producer, _ tally: SharedTally
-  ) async throws {
-    let sent = Clock.now()
-    while true {
-      do throws(ClientError) {
-        try producer.enqueue(record) { result in
-          let microseconds = (Clock.now().nanoseconds - sent.nanoseconds) / 1000
-          tally.state.withLock { tally in
-            switch result {
-            case .success:
-              tally.window.record(microseconds)
-              tally.total.record(microseconds)
-            case .failure(let error):
-              tally.failed += 1
-              tally.firstFailure = tally.firstFailure ?? error
-            }
-          }
-        }
-        return
-      } catch {
-        guard case .bufferFull = error else { throw error }
-      }
-      await producer.waitForSpace()
-    }
   }
 
   private func properties(_ line: ParsedCommandLine) throws -> [String: String] {
@@ -147,13 +92,9 @@ struct ProducerPerfTool: Tool {
   }
 
   private func report(
-    _ tally: SharedTally, since start: Instant, size: Int, _ console: Console
+    _ window: LatencyHistogram, _ elapsedMs: Int64, size: Int, _ console: Console
   ) {
-    let window = tally.state.withLock { tally in
-      defer { tally.window = LatencyHistogram() }
-      return tally.window
-    }
-    let seconds = Double(max(1, Clock.now().milliseconds(since: start))) / 1000
+    let seconds = Double(elapsedMs) / 1000
     let rate = Double(window.count) / seconds
     console.line(
       "\(window.count) records sent, \(rate.text(1)) records/sec "
@@ -172,11 +113,10 @@ struct ProducerPerfTool: Tool {
   }
 
   private func summary(
-    _ line: ParsedCommandLine, _ result: Tally, bytes: Int, _ elapsedMs: Int64,
-    _ console: Console
+    _ line: ParsedCommandLine, _ result: ProduceLoad.Result, bytes: Int, _ console: Console
   ) throws {
     let total = result.total
-    let rate = Double(total.count) * 1000 / Double(elapsedMs)
+    let rate = Double(total.count) * 1000 / Double(result.elapsedMs)
     let megabytes = rate * Double(bytes) / 1_048_576
     if line.value("--output") == "json" {
       try console.json(
