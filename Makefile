@@ -58,6 +58,12 @@ test-swift: ## units, scenarios, simulation and conventions
 test-clients: ## real clients and real peers against real processes
 	JACKDAW_BIN=$(CURDIR)/.build/debug $(VENV)/bin/python -m pytest Tests/clients -q --timeout 300
 
+bench: build ## start-up, memory, throughput and processor time of a cluster of its own
+	@$(JACKDAW) bench --directory $(RUN)/bench
+
+demo: up ## kill a leader while records flow, and count what arrives
+	@deploy/demo.sh $(JACKDAW) $(RUN)/$(MODE)
+
 lint: ## the conventions that a test enforces
 	JACKDAW_ONLY=Conventions swift test --scratch-path .build-lint --filter ConventionsTests
 

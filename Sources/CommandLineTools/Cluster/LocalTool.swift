@@ -88,25 +88,37 @@ struct LocalTool: Tool {
         console.line("already running: bootstrap.servers=\(running.plan.bootstrap)")
         return 0
       }
+      // Without sizes and ports of its own, `up` completes the cluster that is there.
+      let asks = ["--brokers", "--coordinators", "--broker-port", "--coordination-port"]
+        .contains { line.values[$0] != nil }
+      if !asks {
+        return try start(running, line, console)
+      }
       if running.plan != wanted {
         console.problem(
           "\(folder.planFile.path) holds another plan; the new sizes and ports replace it")
         running.down()
       }
     }
-    let cluster = LocalCluster(folder: folder, plan: wanted)
+    return try start(LocalCluster(folder: folder, plan: wanted), line, console)
+  }
+
+  private func start(
+    _ cluster: LocalCluster, _ line: ParsedCommandLine, _ console: Console
+  ) throws -> Int32 {
+    let plan = cluster.plan
     try cluster.up(
       limitMs: Int64(try line.integer("--timeout", in: 1...3_600_000) ?? 60_000)
     ) { text in
       console.line(text)
       console.flush()
     }
-    let first = "127.0.0.1:\(wanted.brokerPort)"
+    let first = "127.0.0.1:\(plan.brokerPort)"
     let jackdaw = cluster.executables.appending(path: "jackdaw").path
     console.line(
       """
 
-      bootstrap.servers=\(wanted.bootstrap)
+      bootstrap.servers=\(plan.bootstrap)
 
       Try:
         \(jackdaw) topics --bootstrap-server \(first) --create --topic orders --partitions 3
