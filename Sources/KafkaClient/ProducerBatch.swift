@@ -77,6 +77,52 @@ final class ProducerBatch: @unchecked Sendable {  // see above
     baseSequence = -1
   }
 
+  // MARK: Splitting
+
+  /// Two batches with a half of the records each, sealed with the sequences that the records have
+  /// already: for a broker that finds the batch too large. Nil for a single record.
+  func split(producerID: Int64, epoch: Int16) throws(ClientError) -> [ProducerBatch]? {
+    guard recordCount > 1, let options = builder?.options else { return nil }
+    let middle = recordCount / 2
+    let halves = [
+      ProducerBatch(partition, options, capacity: bytes.count, at: createdAt),
+      ProducerBatch(partition, options, capacity: bytes.count, at: createdAt),
+    ]
+    try copyRecords(to: halves, middle: middle)
+    for entry in take() {
+      let index = entry.index < middle ? entry.index : entry.index - middle
+      halves[entry.index < middle ? 0 : 1].reports.append((index, entry.timestamp, entry.report))
+    }
+    let sequences =
+      baseSequence < 0
+      ? [-1, -1] : [baseSequence, BatchHeader.sequence(baseSequence, plus: middle)]
+    for (half, sequence) in zip(halves, sequences) {
+      half.attempts = attempts
+      try half.seal(producerID: producerID, epoch: epoch, sequence: sequence)
+    }
+    halves[0].reserved = reserved / 2
+    halves[1].reserved = reserved - reserved / 2
+    return halves
+  }
+
+  private func copyRecords(to halves: [ProducerBatch], middle: Int32) throws(ClientError) {
+    let failure: RecordError? = bytes.withUnsafeBytes { raw in
+      do throws(RecordError) {
+        var scratch = ByteWriter(reserving: 64)
+        var records = try RecordBatch(raw).records(scratch: &scratch)
+        while let record = try records.next() {
+          let half = halves[record.offset < Int64(middle) ? 0 : 1]
+          half.builder?.append(record, offset: Int64(half.recordCount))
+          half.recordCount += 1
+        }
+        return nil
+      } catch { return error }
+    }
+    if let failure { throw .records(failure) }
+  }
+
+  // MARK: Outcomes
+
   func succeed(baseOffset: Int64, logAppendTime: Int64) {
     let finished = take()
     for entry in finished {

@@ -283,6 +283,7 @@ final class Sender {
     leave(batch)
     if error.wantsMetadata { cluster.requestUpdate() }
     identity.note(error)
+    if error.code == .messageTooLarge, split(batch) { return }
     if mayRetry(batch, error, wasFirst: wasFirst) {
       let wait = options.retryBackoffMs
       var lane = lanes[batch.partition] ?? Lane()
@@ -297,6 +298,19 @@ final class Sender {
       return
     }
     abandon(batch, error)
+  }
+
+  /// Sends the two halves of a batch that the broker found too large; false when there are none.
+  private func split(_ batch: ProducerBatch) -> Bool {
+    guard
+      let halves = try? batch.split(producerID: identity.producerID, epoch: identity.epoch)
+    else { return false }
+    var lane = lanes[batch.partition] ?? Lane()
+    lane.retries += halves
+    if options.isIdempotent { lane.retries.sort { $0.baseSequence &- $1.baseSequence < 0 } }
+    lane.isRecovering = true
+    lanes[batch.partition] = lane
+    return true
   }
 
   private func mayRetry(_ batch: ProducerBatch, _ error: ClientError, wasFirst: Bool) -> Bool {

@@ -47,6 +47,7 @@ final class FakeCluster: @unchecked Sendable {  // mutable state: on `loop`, or 
   let coordinator = FakeCoordinator()
   /// ApiVersions requests above this version are answered with UNSUPPORTED_VERSION.
   var newestApiVersions: Int16 = 4
+  var maxBatchBytes = Int.max
 
   var loop: EventLoop { group.loops[0] }
 
@@ -96,6 +97,7 @@ final class FakeCluster: @unchecked Sendable {  // mutable state: on `loop`, or 
       guard let header = try? RecordBatch(UnsafeRawBufferPointer(raw)).header,
         (try? RecordBatch(UnsafeRawBufferPointer(raw)).validate()) != nil
       else { return (.corruptMessage, -1) }
+      if raw.count > maxBatchBytes { return (.messageTooLarge, -1) }
       if header.hasProducerID, header.baseSequence >= 0 {
         let expected = topics[name]![Int(index)].sequences[header.producerID] ?? 0
         if header.baseSequence < expected { return (.duplicateSequenceNumber, -1) }

@@ -80,6 +80,26 @@ import Values
     #expect(throws: ClientError.closed) { try producer.enqueue(Self.record("late")) }
   }
 
+  @Test(arguments: ["true", "false"])
+  func batchesThatAreTooLargeAreSplit(idempotence: String) async throws {
+    let fake = try FakeCluster()
+    defer { fake.stop() }
+    fake.createTopic("quotes", partitions: 1)
+    fake.on { $0.maxBatchBytes = 300 }
+    let producer = try Producer(settings(fake, ["enable.idempotence": idempotence]))
+    let offsets = Mutex<[Int64]>([])
+    for number in 0..<200 {
+      try producer.enqueue(Self.record("n\(number)")) { result in
+        offsets.withLock { $0.append((try? result.get().offset) ?? -2) }
+      }
+    }
+    await producer.flush()
+    #expect(fake.values("quotes", 0) == (0..<200).map { "n\($0)" })
+    #expect(offsets.withLock { $0 } == Array(0..<200))
+    await producer.close()
+    #expect(producer.unfinishedCount == 0)
+  }
+
   @Test func unknownTopicsTimeOut() async throws {
     let fake = try FakeCluster()
     defer { fake.stop() }
