@@ -1,3 +1,4 @@
+// The controller's state, and what all its decisions ask of it.
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -6,7 +7,9 @@ import Values
 
 /// Why a command was not done: Kafka's error code, and its message where Kafka has one.
 public struct Refusal: Error, Equatable, Sendable {
+  /// What the response says in its error code.
   public var code: ErrorCode
+  /// In Kafka's words, because people search for them.
   public var message: String?
 
   public init(_ code: ErrorCode, _ message: String? = nil) {
@@ -41,6 +44,8 @@ public struct Controller: Sendable {
     self.options = options
   }
 
+  /// Takes over one committed record. Brokers that come or go begin with healthy directories:
+  /// what was reported of an earlier life says nothing.
   public mutating func replay(_ record: MetadataRecord) {
     if case .registerBroker(let record) = record { failedReplicas[BrokerID(record.brokerID)] = nil }
     if case .unregisterBroker(let record) = record {
@@ -52,6 +57,7 @@ public struct Controller: Sendable {
     image.apply(record)
   }
 
+  /// Takes over committed records in their order.
   public mutating func replay(_ records: some Sequence<MetadataRecord>) {
     for record in records { replay(record) }
   }

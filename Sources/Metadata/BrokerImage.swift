@@ -1,3 +1,4 @@
+// Brokers as every node knows them: endpoints, racks, liveness.
 import KafkaRecords
 import Values
 
@@ -18,6 +19,7 @@ public enum SecurityProtocol: Int16, Sendable, CaseIterable {
     }
   }
 
+  /// Reads a protocol's name in any case; nil for other text.
   public init?(name: String) {
     guard let match = Self.allCases.first(where: { $0.name == name.uppercased() }) else {
       return nil
@@ -28,7 +30,9 @@ public enum SecurityProtocol: Int16, Sendable, CaseIterable {
 
 /// Where a broker can be reached for one listener.
 public struct Endpoint: Equatable, Sendable {
+  /// The listener's name, in capitals: `PLAINTEXT`, `INTERNAL`.
   public var listener: String
+  /// A name or an address, as others shall dial it.
   public var host: String
   public var port: UInt16
   public var securityProtocol: SecurityProtocol
@@ -49,7 +53,9 @@ public struct Endpoint: Equatable, Sendable {
 /// The range of levels of a feature that a broker or controller can work with.
 public struct SupportedFeature: Equatable, Sendable {
   public var name: String
+  /// The lowest level it still works with.
   public var minimum: Int16
+  /// The highest level it knows.
   public var maximum: Int16
 
   public init(name: String, minimum: Int16, maximum: Int16) {
@@ -64,12 +70,16 @@ public struct BrokerImage: Equatable, Sendable {
   public var id: BrokerID
   /// The czxid of its znode, or the offset of its registration record.
   public var epoch: BrokerEpoch
+  /// Tells one run of the process from the next (KRaft only; zero in ZooKeeper mode).
   public var incarnationID: Uuid
+  /// In the order of its registration; one for each listener.
   public var endpoints: [Endpoint]
+  /// `broker.rack`: what placement spreads replicas over (KIP-36).
   public var rack: String?
   public var features: [SupportedFeature]
   /// Registered, but not to be used: no leaders, no new replicas (KRaft only).
   public var isFenced: Bool
+  /// It asked to be relieved: it still serves and hears, but gets nothing new (KIP-841).
   public var isInControlledShutdown: Bool
   /// The ids of its log directories that are online (KIP-858).
   public var logDirs: [Uuid]
@@ -89,6 +99,8 @@ public struct BrokerImage: Equatable, Sendable {
     logDirs = []
   }
 
+  /// Reads a registration. A security protocol of an unknown number counts as PLAINTEXT, so that
+  /// one odd listener does not hide the broker.
   public init(_ record: RegisterBrokerRecord) {
     self.init(id: BrokerID(record.brokerID), epoch: BrokerEpoch(record.brokerEpoch))
     incarnationID = record.incarnationID
@@ -135,6 +147,7 @@ public struct BrokerImage: Equatable, Sendable {
     return record
   }
 
+  /// Where this broker is reached for a listener; nil if it does not have it.
   public func endpoint(_ listener: String) -> Endpoint? {
     endpoints.first { $0.listener == listener }
   }
@@ -151,6 +164,7 @@ public struct BrokersImage: Equatable, Sendable {
 
   public var count: Int { all.count }
 
+  /// A binary search: clusters have few brokers, but every decision asks for many of them.
   private func position(_ id: BrokerID) -> (index: Int, found: Bool) {
     var low = 0
     var high = all.count
@@ -161,6 +175,7 @@ public struct BrokersImage: Equatable, Sendable {
     return (low, low < all.count && all[low].id == id)
   }
 
+  /// The broker of that id; nil if it is not registered. Setting nil unregisters.
   public subscript(id: BrokerID) -> BrokerImage? {
     get {
       let (index, found) = position(id)
@@ -177,7 +192,9 @@ public struct BrokersImage: Equatable, Sendable {
     }
   }
 
+  /// Whether the broker is registered and not fenced.
   public func isAlive(_ id: BrokerID) -> Bool { self[id]?.isAlive ?? false }
 
+  /// All that are alive, in the order of their ids.
   public var alive: [BrokerImage] { all.filter(\.isAlive) }
 }

@@ -1,3 +1,4 @@
+// Dynamic configuration by resource.
 import KafkaRecords
 
 /// What a configuration belongs to, by its number on the wire.
@@ -15,7 +16,9 @@ public enum ConfigResourceType: Int8, Sendable, Comparable {
 /// A resource that has dynamic configuration. A broker's name is its id as text; the empty name
 /// stands for the default of all brokers.
 public struct ConfigResource: ShardKey, CustomStringConvertible {
+  /// Topic, broker, …
   public var type: ConfigResourceType
+  /// The topic's name, the broker's id, …; see above for the empty one.
   public var name: String
 
   public init(_ type: ConfigResourceType, _ name: String) {
@@ -54,11 +57,13 @@ public struct ConfigsImage: Equatable, Sendable {
 
   public init() {}
 
+  /// All that have something set, by type and name.
   public var resources: [ConfigResource] { byResource.sortedKeys }
 
   /// What is set for a resource; empty if nothing is. Sort the keys before walking them.
   public subscript(resource: ConfigResource) -> [String: String] { byResource[resource] ?? [:] }
 
+  /// One value; nil if it is not set for this resource, whatever its default.
   public func value(_ key: String, of resource: ConfigResource) -> String? {
     byResource[resource]?[key]
   }
@@ -68,6 +73,7 @@ public struct ConfigsImage: Equatable, Sendable {
     self[resource].sorted { $0.key < $1.key }
   }
 
+  /// Sets or removes one key. Nil for a type of resource that is not known.
   mutating func apply(_ record: ConfigRecord) -> ConfigResource? {
     guard let type = ConfigResourceType(rawValue: record.resourceType) else { return nil }
     let resource = ConfigResource(type, record.resourceName)
@@ -76,6 +82,7 @@ public struct ConfigsImage: Equatable, Sendable {
       byResource[resource] = [:]
     }
     byResource.update(resource) { $0[record.name] = record.value }
+    // An entry without keys would be a resource to walkers and equal nothing that was never set.
     if byResource[resource]?.isEmpty == true { byResource[resource] = nil }
     return resource
   }

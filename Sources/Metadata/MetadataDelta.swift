@@ -1,10 +1,13 @@
+// Deltas: what changed between two images.
 import KafkaRecords
 import Values
 
 /// The step from one image to the next: records are applied one by one, and what they touched is
 /// noted, so that whoever publishes the new image looks at that alone.
 public struct MetadataDelta: Sendable {
+  /// What was before.
   public let base: MetadataImage
+  /// What is, after the records so far.
   public private(set) var image: MetadataImage
 
   /// Each list is in the order of first touch and has no duplicates.
@@ -24,22 +27,26 @@ public struct MetadataDelta: Sendable {
   private var seenConfigs: Set<ConfigResource> = []
   private var seenQuotas: Set<QuotaEntity> = []
 
+  /// A delta that changes nothing yet.
   public init(_ base: MetadataImage) {
     self.base = base
     image = base
   }
 
+  /// The delta that these records make.
   public init(_ base: MetadataImage, applying records: some Sequence<MetadataRecord>) {
     self.init(base)
     for record in records { apply(record) }
   }
 
+  /// Whether there is nothing to publish. Producer ids alone are nobody's business.
   public var isEmpty: Bool {
     touchedBrokers.isEmpty && touchedPartitions.isEmpty && touchedConfigs.isEmpty
       && touchedQuotas.isEmpty && addedTopics.isEmpty && removedTopics.isEmpty && !touchesFeatures
       && !touchesSecurity
   }
 
+  /// Applies one more record to the new image and notes what it touched.
   public mutating func apply(_ record: MetadataRecord) {
     switch image.apply(record) {
     case .nothing, .producerIDs: break
@@ -47,6 +54,7 @@ public struct MetadataDelta: Sendable {
       if seenBrokers.insert(id).inserted { touchedBrokers.append(id) }
     case .topic(let name):
       if !addedTopics.contains(name) { addedTopics.append(name) }
+    // What was noted of the topic before its removal is about something that is gone.
     case .topicRemoved(let name, let id):
       addedTopics.removeAll { $0 == name }
       touchedPartitions.removeAll { $0.topic == name }

@@ -1,14 +1,18 @@
+// The image: what all the parts add up to, and how a record changes it.
 import KafkaRecords
 import Values
 
 /// Everything a node knows about the cluster at one moment: an immutable value, advanced by deltas,
 /// whichever store fed it. Copies share what did not change.
 public struct MetadataImage: Equatable, Sendable {
+  /// Registered brokers, fenced ones included.
   public var brokers = BrokersImage()
   public var topics = TopicsImage()
+  /// Dynamic configuration of topics and brokers.
   public var configs = ConfigsImage()
   public var clientQuotas = ClientQuotasImage()
   public var scram = ScramImage()
+  /// Entries of the authorizer, in KRaft mode.
   public var accessControl = AccessControlImage()
   public var delegationTokens = DelegationTokensImage()
   /// Finalized feature levels, by name.

@@ -1,3 +1,4 @@
+// The state of a partition, and how a change is merged into it.
 import KafkaRecords
 import Values
 
@@ -24,17 +25,22 @@ public struct PartitionImage: Equatable, Sendable {
   public var replicas: [BrokerID]
   /// Replicas that have everything that is committed. Never empty once a leader was elected.
   public var isr: [BrokerID]
+  /// Replicas that go when the reassignment is done; part of `replicas` until then.
   public var removingReplicas: [BrokerID]
+  /// Replicas that came with the reassignment; part of `replicas` from its beginning.
   public var addingReplicas: [BrokerID]
   /// `.none` while no replica may lead.
   public var leader: BrokerID
+  /// Rises with every change of leader, and whenever the controller wants replicas to look again.
   public var leaderEpoch: LeaderEpoch
+  /// Rises with every change at all: who changes the state must have seen the last one (KIP-497).
   public var partitionEpoch: PartitionEpoch
   public var leaderRecoveryState: LeaderRecoveryState
   /// The log directory of each replica, in their order; empty when directories have no ids.
   public var directories: [Uuid]
   /// Replicas outside the ISR that still have everything committed (KIP-966).
   public var eligibleLeaderReplicas: [BrokerID]
+  /// The last members of both sets, for an operator to choose from when all is lost (KIP-966).
   public var lastKnownElr: [BrokerID]
 
   /// A partition that was assigned but never had a leader: no state has been written for it.
@@ -52,6 +58,7 @@ public struct PartitionImage: Equatable, Sendable {
     lastKnownElr = []
   }
 
+  /// Takes over a record that states everything.
   public init(_ record: PartitionRecord) {
     self.init(replicas: record.replicas.brokerIDs)
     isr = record.isr.brokerIDs
@@ -100,6 +107,8 @@ public struct PartitionImage: Equatable, Sendable {
       next.removingReplicas = removing.brokerIDs
     }
     if let adding = record.addingReplicas { next.addingReplicas = adding.brokerIDs }
+    // Wrapping, not trapping: an epoch from the wire must not end the process. Two thousand
+    // million elections are not reached in earnest.
     if record.leader != Self.noLeaderChange {
       next.leader = BrokerID(record.leader)
       next.leaderEpoch = LeaderEpoch(leaderEpoch.rawValue &+ 1)
@@ -123,6 +132,7 @@ public struct PartitionImage: Equatable, Sendable {
   /// False until the first leader election.
   public var isInitialized: Bool { leaderEpoch.rawValue >= 0 }
 
+  /// The replica that leads when everything is well; `.none` without an assignment.
   public var preferredReplica: BrokerID { replicas.first ?? .none }
 
   public var isReassigning: Bool { !addingReplicas.isEmpty || !removingReplicas.isEmpty }

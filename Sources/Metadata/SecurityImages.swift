@@ -1,3 +1,4 @@
+// Quotas, credentials, access control and tokens: what fills from records of these kinds.
 import KafkaRecords
 import Values
 
@@ -30,6 +31,8 @@ public struct QuotaEntity: Hashable, Comparable, Sendable {
 
   public init(_ parts: [Part]) { self.parts = parts.sorted() }
 
+  /// The name for a type of part: nil if the entity has no such part, `.some(nil)` for its
+  /// default.
   public func name(of type: String) -> String?? {
     parts.first { $0.type == type }.map(\.name)
   }
@@ -39,11 +42,13 @@ public struct QuotaEntity: Hashable, Comparable, Sendable {
   }
 }
 
+/// Limits by entity.
 public struct ClientQuotasImage: Equatable, Sendable {
   private var byEntity: [QuotaEntity: [String: Double]] = [:]
 
   public init() {}
 
+  /// Every entity with a limit, in order.
   public var entities: [QuotaEntity] { byEntity.keys.sorted() }
 
   /// The limits set for an entity, by key (`producer_byte_rate`, …); empty if there are none.
@@ -77,6 +82,7 @@ public enum ScramMechanism: Int8, Sendable, CaseIterable {
   }
 }
 
+/// What a server keeps of a password (RFC 5802): not enough to log in with.
 public struct ScramCredential: Equatable, Sendable {
   public var salt: [UInt8]
   public var storedKey: [UInt8]
@@ -91,11 +97,13 @@ public struct ScramCredential: Equatable, Sendable {
   }
 }
 
+/// Credentials by user and mechanism.
 public struct ScramImage: Equatable, Sendable {
   private var byUser: [String: [ScramMechanism: ScramCredential]] = [:]
 
   public init() {}
 
+  /// Users with a credential, in order.
   public var users: [String] { byUser.keys.sorted() }
 
   public subscript(user: String, mechanism: ScramMechanism) -> ScramCredential? {
@@ -139,6 +147,7 @@ public struct AccessControlEntry: Equatable, Sendable {
   }
 }
 
+/// Entries by their ids; the authorizer keeps its own index by resource.
 public struct AccessControlImage: Equatable, Sendable {
   private var byID: [Uuid: AccessControlEntry] = [:]
 

@@ -1,9 +1,11 @@
+// Topics with their partitions, found by name and by id.
 import KafkaRecords
 import Values
 
 /// The partitions of a topic, in order. Numbers are dense but for the moments in which only some
 /// partitions of a new topic are known.
 public struct PartitionTable: Equatable, Sendable {
+  /// Ascending; `images` has the state of each at the same index.
   public private(set) var numbers: [Int32] = []
   public private(set) var images: [PartitionImage] = []
 
@@ -25,6 +27,7 @@ public struct PartitionTable: Equatable, Sendable {
     return (low, low < numbers.count && numbers[low] == partition)
   }
 
+  /// A partition's state; nil if it is not known. Setting nil forgets it.
   public subscript(partition: Int32) -> PartitionImage? {
     get {
       let (index, found) = position(partition)
@@ -49,6 +52,7 @@ public struct PartitionTable: Equatable, Sendable {
   public var entries: some Sequence<(Int32, PartitionImage)> { zip(numbers, images) }
 }
 
+/// One topic: a new id under an old name is another topic.
 public struct TopicImage: Equatable, Sendable {
   public var name: String
   public var id: Uuid
@@ -61,11 +65,14 @@ public struct TopicImage: Equatable, Sendable {
 }
 
 extension Uuid: ShardKey {
+  /// Ids are random, so any of their bits spread them.
   public var shardHash: UInt64 { low ^ (high >> 7) }
 }
 
 /// All topics, by name and by id.
 public struct TopicsImage: Equatable, Sendable {
+  // Names lead to topics and ids to names: requests of old versions have the one, of new ones the
+  // other, and both are answered with one topic.
   private var byName = ShardedMap<String, TopicImage>()
   private var nameOfID = ShardedMap<Uuid, String>()
   /// Partitions of all topics.
@@ -76,15 +83,20 @@ public struct TopicsImage: Equatable, Sendable {
   public var count: Int { byName.count }
   public var sortedNames: [String] { byName.sortedKeys }
 
+  /// The topic of that name.
   public subscript(name: String) -> TopicImage? { byName[name] }
+  /// The topic of that id; nil for an id of an earlier topic of the same name.
   public subscript(id: Uuid) -> TopicImage? { nameOfID[id].flatMap { byName[$0] } }
 
+  /// The name that belongs to an id.
   public func name(of id: Uuid) -> String? { nameOfID[id] }
 
+  /// A partition's state, nil if topic or partition is unknown.
   public func partition(_ name: String, _ partition: Int32) -> PartitionImage? {
     byName[name]?.partitions[partition]
   }
 
+  /// The same by topic and number in one.
   public func partition(_ at: TopicPartition) -> PartitionImage? {
     byName[at.topic]?.partitions[at.partition]
   }
@@ -116,6 +128,7 @@ public struct TopicsImage: Equatable, Sendable {
   }
 
   @discardableResult
+  /// Removes the topic with its partitions and hands it out; nil if it was not there.
   mutating func remove(_ id: Uuid) -> TopicImage? {
     guard let name = nameOfID[id], let topic = byName[name] else { return nil }
     byName[name] = nil

@@ -71,6 +71,7 @@ final class BrokerRequestChannel {
   }
 
   private func sendNext() {
+    // One at a time: a later LeaderAndIsr that overtook an earlier one would be undone by it.
     while !isWaiting, !isClosed, let item = queue.first {
       switch item {
       case .barrier(let body):

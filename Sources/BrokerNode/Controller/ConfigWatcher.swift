@@ -26,6 +26,7 @@ final class ConfigWatcher: @unchecked Sendable {  // confined to the session's l
 
   /// Loads everything, then watches. Called again in a new session: what was missed is loaded.
   func start(_ completion: @escaping () -> Void) {
+    // The watch first: a change after it is announced, one before it is loaded.
     readChanges(silently: true) { [self] in loadAll(completion) }
   }
 
@@ -83,6 +84,7 @@ final class ConfigWatcher: @unchecked Sendable {  // confined to the session's l
       guard case .children(let names) = results[0] else { return finish(completion) }
       let new = names.compactMap { name in Self.number(name).map { (number: $0, name: name) } }
         .filter { $0.number > lastSeen }.sorted { $0.number < $1.number }
+      // Numbers rise for ever, so the last one seen separates old from new.
       lastSeen = new.last?.number ?? lastSeen
       if silently { return finish(completion) }
       let reads = new.map { ZnodeRead.data("\(ZnodePath.configChanges)/\($0.name)", watch: false) }

@@ -9,10 +9,12 @@ import Values
 final class ConfigWriter: @unchecked Sendable {  // confined to the session's loop
   private let session: ZooKeeperSession
   private let services: BrokerServices
+  private let watcher: ConfigWatcher
 
-  init(session: ZooKeeperSession, services: BrokerServices) {
+  init(session: ZooKeeperSession, services: BrokerServices, watcher: ConfigWatcher) {
     self.session = session
     self.services = services
+    self.watcher = watcher
   }
 
   /// Checks and carries out changes, each on its own; the results come in their order, on the loop.
@@ -55,12 +57,16 @@ final class ConfigWriter: @unchecked Sendable {  // confined to the session's lo
           image.apply(record)
         }
       }
+      // The same rules as the controller's, over what is stored now.
       let control = Controller(image: image, options: services.controllerOptions)
       do throws(Refusal) {
         let decision = try control.decide(change)
         if validateOnly { return completion(.success(())) }
         let writes = ZnodeWriter.configWrites(path, decision.reply, records: [])
-        write(writes, change.resource, completion)
+        write(writes, change.resource) { [self] result in
+          // Whoever asks this broker next shall find what was changed.
+          watcher.load([path]) { completion(result) }
+        }
       } catch {
         completion(.failure(error))
       }

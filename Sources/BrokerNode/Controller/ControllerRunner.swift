@@ -16,6 +16,7 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
   private let session: ZooKeeperSession
   private var machine: ZooKeeperController
   private var channels: [BrokerID: BrokerRequestChannel] = [:]
+  // Answers that are owed, by the number of the request.
   private var replies: [Int: (ControlAnswer) -> Void] = [:]
   private var nextRequest = 0
   private let requestTimeoutMs: Int64
@@ -51,6 +52,7 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
   // MARK: Events
 
   /// On the loop, once: watches come here from now on.
+  /// Sessions are told by the membership, which first has to register.
   func attach() {
     session.onWatch { [unowned self] event in step(.changed(event.path)) }
   }

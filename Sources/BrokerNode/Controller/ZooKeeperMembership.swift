@@ -98,8 +98,10 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
       session.onSession { [unowned self] event in sessionChanged(event) }
     }
     try blocking { (done: @escaping (StartupError?) -> Void) in watcher.start { done(nil) } }
+    // Before the registration: from then on requests come.
     services.controller = ZooKeeperControllerService(
-      runner: runner, configs: ConfigWriter(session: session, services: services),
+      runner: runner,
+      configs: ConfigWriter(session: session, services: services, watcher: watcher),
       services: services)
     services.brokerEpoch = try blocking { registration.register($0) }
     loop.execute {

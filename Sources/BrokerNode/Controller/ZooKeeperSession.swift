@@ -79,6 +79,7 @@ final class ZooKeeperSession: @unchecked Sendable {  // confined to `loop`
         case .failure(let error): completion(.failed(error.rawValue))
         }
       }
+    // Two requests, one behind the other: a change between them fires the watch, and is seen.
     case .data(let path, true):
       // Only `exists` can watch for a znode that is not there.
       client.exists(path, watch: true) { [self] result in

@@ -1,3 +1,4 @@
+// Dynamic configuration (AlterConfigs, IncrementalAlterConfigs).
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -20,6 +21,7 @@ public struct AlterConfig: Sendable {
     case incremental([(name: String, operation: Operation, value: String?)])
   }
 
+  /// A topic, a broker, or the default of all brokers.
   public var resource: ConfigResource
   public var change: Change
 
@@ -118,6 +120,7 @@ extension Controller {
     return new
   }
 
+  /// The elements of a list as it stands in a value, without blanks around them.
   private static func elements(_ list: String) -> [String] {
     list.split(separator: ",").map { element in
       var trimmed = element[...]

@@ -1,3 +1,4 @@
+// Changes of the ISR by leaders (AlterPartition, versions 0–3).
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -6,10 +7,14 @@ import Values
 
 /// What a leader wants the ISR of one of its partitions to be (AlterPartition, KIP-497).
 public struct AlterPartition: Sendable {
+  /// By name up to version 1, by id from 2 on.
   public var topic: Topic
   public var partition: Int32
+  /// The whole new ISR, the leader included.
   public var isr: [Member]
+  /// In which the sender leads.
   public var leaderEpoch: LeaderEpoch
+  /// Of the state that the sender wants to change.
   public var partitionEpoch: PartitionEpoch
   public var leaderRecoveryState: LeaderRecoveryState
   /// Who asks, and in which life.
@@ -81,6 +86,7 @@ extension Controller {
     {
       throw Refusal(.notController)
     }
+    // The sender has been replaced and does not know yet.
     if command.leaderEpoch < partition.leaderEpoch { throw Refusal(.fencedLeaderEpoch) }
     let isr = command.isr.map(\.broker)
     let isSame =

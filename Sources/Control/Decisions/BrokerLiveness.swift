@@ -1,3 +1,4 @@
+// Brokers that come, go, and ask to be relieved.
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -77,6 +78,8 @@ extension Controller {
   public func decide(_ command: LoseBrokers) -> Decision<MetadataRecord, Void> {
     var next = self
     var records: [MetadataRecord] = []
+    // All of them go before any leader is looked for: a partition must not move from one dead
+    // broker to the next.
     for id in command.brokers {
       guard let broker = next.image.brokers[id] else { continue }
       var record = UnregisterBrokerRecord()
@@ -151,6 +154,7 @@ extension Controller {
     var next = self
     var records: [MetadataRecord] = []
     if !broker.isInControlledShutdown {
+      // Marked first, so that no election of this very decision chooses it again.
       var mark = BrokerRegistrationChangeRecord()
       mark.brokerID = broker.id.rawValue
       mark.brokerEpoch = broker.epoch.rawValue

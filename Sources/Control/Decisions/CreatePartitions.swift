@@ -1,3 +1,4 @@
+// More partitions for topics that are there (CreatePartitions, versions 0–3).
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -20,6 +21,10 @@ public struct AddPartitions: Sendable {
 }
 
 extension Controller {
+  /// Adds partitions behind the last one. Records of keys that go to other partitions from now on
+  /// stay where they are: that is the client's concern.
+  /// - Throws: UNKNOWN_TOPIC_OR_PARTITION, REASSIGNMENT_IN_PROGRESS, INVALID_PARTITIONS if it
+  /// is no increase, INVALID_REPLICA_ASSIGNMENT.
   public func decide(
     _ command: AddPartitions, using random: inout SplitMix
   ) throws(Refusal) -> Decision<MetadataRecord, Void> {
@@ -70,6 +75,7 @@ extension Controller {
   private func validate(
     _ given: [[BrokerID]], increment: Int, existing: Int, factor: Int
   ) throws(Refusal) {
+    // Unlike at creation, brokers that are not registered are refused: so does Kafka.
     let known = Set(image.brokers.all.map(\.id))
     let unknown = Set(given.joined()).subtracting(known).sorted()
     guard unknown.isEmpty else {

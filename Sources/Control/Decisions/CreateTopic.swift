@@ -1,3 +1,4 @@
+// Creation of topics (CreateTopics, versions 0–7).
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -41,6 +42,7 @@ public struct CreateTopic: Sendable {
   public init(_ topic: TopicToCreate) { self.topic = topic }
 
   public struct Reply: Equatable, Sendable {
+    /// Random, and never given to another topic.
     public var topicID: Uuid
     public var partitions: Int32
     public var replicationFactor: Int16
@@ -78,9 +80,12 @@ extension Controller {
     }
     try validateNewName(topic.name)
     if !topic.assignments.isEmpty { assignment = try manualAssignment(topic.assignments) }
+    // The policy is asked last: it may rely on a request that is right in itself.
     if let refusal = options.hooks.validateConfig(.topic(topic.name), configs) { throw refusal }
     if let refusal = options.hooks.createTopicPolicy?(topic) { throw refusal }
 
+    // Nothing but the id and the placement is random; both come from the caller's generator, so a
+    // simulation gets them again.
     let id = Uuid.random(using: &random)
     var records = [MetadataRecord.topic(TopicRecord(name: topic.name, topicID: id))]
     for key in configs.keys.sorted() {
@@ -95,6 +100,7 @@ extension Controller {
     return Decision(records, reply: reply)
   }
 
+  /// The record of a new partition: with its first leader if a broker for it is online.
   func newPartition(
     _ topic: String, _ id: Uuid, _ number: Int32, _ replicas: [BrokerID]
   ) -> MetadataRecord {
@@ -118,6 +124,7 @@ extension Controller {
     }
   }
 
+  /// A topic on its way out still has its name.
   private func alreadyExists(_ name: String) -> Refusal {
     topicsBeingDeleted.contains(name)
       ? Refusal(.topicAlreadyExists, "Topic '\(name)' is marked for deletion.")

@@ -1,3 +1,4 @@
+// Deletion of topics (DeleteTopics, versions 0–6).
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -43,6 +44,7 @@ extension Controller {
     }
     var record = RemoveTopicRecord()
     record.topicID = topic.id
+    // Asking again is no error: the first answer may have been lost.
     let isUnderway = topicsBeingDeleted.contains(topic.name)
     return Decision(
       [.removeTopic(record)],

@@ -1,3 +1,4 @@
+// Elections that somebody asked for, and the balance of leaders (ElectLeaders, versions 0–2).
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -52,6 +53,8 @@ extension Controller {
       if partition.hasLeader, image.brokers.isAlive(partition.leader) {
         throw Refusal(.electionNotNeeded)
       }
+      // A partition that never had a leader has nothing to lose: any replica will do, in sync by
+      // definition.
       if !partition.isInitialized, let state = firstState(at, partition) {
         return Decision(
           [.partition(state.record(at.partition, topicID: topic.id))], reply: state.leader)
@@ -76,6 +79,7 @@ extension Controller {
   /// Gives leadership back to preferred replicas, but only of brokers that lack more than the
   /// configured share of what they should lead: moving leaders costs clients a refresh.
   public func decide(_ command: RebalanceLeaders) -> Decision<MetadataRecord, Void> {
+    // How many partitions each broker should lead, and which of them it does not.
     var preferredOf: [BrokerID: Int] = [:]
     var missing: [BrokerID: [(TopicImage, TopicPartition, PartitionImage)]] = [:]
     forEachLivePartition { topic, at, partition in

@@ -1,3 +1,4 @@
+// Elections: the rules, without the occasions that lead to them.
 import KafkaRecords
 import Metadata
 import Values
@@ -13,8 +14,11 @@ import Values
 ///
 /// (A reassignment chooses among the target replicas, see `Reassignment.swift`.)
 enum ElectionOccasion: Equatable {
+  /// The leader is gone, or there never was one.
   case offline(uncleanAllowed: Bool)
+  /// To give leadership back to whom the assignment meant it for.
   case preferred
+  /// The leader is about to go and has said so.
   case controlledShutdown
 }
 
@@ -37,6 +41,8 @@ extension Controller {
       if let leader = online.first(where: partition.isr.contains) {
         return Election(leader: leader, isr: partition.isr.filter(online.contains))
       }
+      // Out of sync is better than nothing only if the topic's owner says so: what the new leader
+      // does not have is lost, and the others throw theirs away.
       guard uncleanAllowed, let leader = online.first else { return nil }
       return Election(leader: leader, isr: [leader], isUnclean: true)
     case .preferred:
@@ -44,6 +50,7 @@ extension Controller {
       guard partition.isr.contains(leader), isOnline(leader, at, partition) else { return nil }
       return Election(leader: leader, isr: partition.isr)
     case .controlledShutdown:
+      // The leader that asks is online and in the ISR; it must not win its own succession.
       let staying = partition.isr.filter { image.brokers[$0]?.isInControlledShutdown != true }
       let leader = partition.replicas.first {
         staying.contains($0) && isOnline($0, at, partition)

@@ -1,3 +1,4 @@
+// Producer ids (AllocateProducerIds, KIP-730).
 import Decision
 import KafkaProtocol
 import KafkaRecords

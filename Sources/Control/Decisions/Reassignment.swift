@@ -1,3 +1,4 @@
+// Reassignments (AlterPartitionReassignments, ListPartitionReassignments).
 import Decision
 import KafkaProtocol
 import KafkaRecords
@@ -41,6 +42,8 @@ extension Controller {
     guard partition.isReassigning || command.target != nil else {
       throw Refusal(.noReassignmentInProgress)
     }
+    // A reassignment of a partition that is already moving starts from where it came from, not
+    // from the union: what the first target added and the second does not want goes at once.
     let origin = partition.originalReplicas
     let target = command.target ?? origin
     let all = target + origin.filter { !target.contains($0) }

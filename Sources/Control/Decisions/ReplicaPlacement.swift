@@ -1,3 +1,4 @@
+// Placement of new replicas.
 import KafkaProtocol
 import Values
 
@@ -45,6 +46,8 @@ enum ReplicaPlacement {
     var assignment: [[BrokerID]] = []
     assignment.reserveCapacity(partitions)
     for partition in firstPartition..<(firstPartition + partitions) {
+      // A full round is done: shifting spreads the followers of one broker's leaders over others
+      // than in the round before.
       if partition > 0, partition % arranged.count == 0 { shift += 1 }
       let first = (partition + start) % arranged.count
       let replicas =
@@ -63,6 +66,9 @@ enum ReplicaPlacement {
     (first + 1 + (shift + number) % (brokers - 1)) % brokers
   }
 
+  /// Walks the arranged brokers from the leader on, and takes those whose rack is still open.
+  /// Ends because there are at least as many brokers as replicas, and the walk meets each of
+  /// them.
   private static func rackAware(
     _ arranged: [PlacementBroker], first: Int, shift: Int, count: Int
   ) -> [BrokerID] {

@@ -1,3 +1,4 @@
+// Names of topics.
 import KafkaProtocol
 
 /// What a topic may be called.
@@ -28,6 +29,7 @@ public enum TopicNames {
         + "'.', '_' and '-'"
   }
 
+  /// Refuses a name with INVALID_TOPIC_EXCEPTION.
   static func validate(_ name: String) throws(Refusal) {
     if let reason = reasonInvalid(name) {
       throw Refusal(.invalidTopicException, "Topic name is invalid: \(reason)")
@@ -39,6 +41,7 @@ public enum TopicNames {
     String(name.map { $0 == "." ? "_" : $0 })
   }
 
+  /// Only names with one of the two characters can collide with another name.
   static func mayCollide(_ name: String) -> Bool { name.contains(".") || name.contains("_") }
 
   /// Topics that brokers keep for themselves.

@@ -1,3 +1,4 @@
+// Requests and answers at the machine's edge.
 import KafkaProtocol
 import Metadata
 import Values

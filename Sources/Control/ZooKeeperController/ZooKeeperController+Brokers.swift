@@ -29,6 +29,7 @@ extension ZooKeeperController {
       known[broker.id].map { $0.epoch < broker.epoch } ?? true
     }
     let lost = known.all.map(\.id).filter { id in !registered.contains { $0.id == id } }
+    // A restart quicker than its session's end: both lives are seen at once.
     let bounced = arrived.map(\.id).filter { known[$0] != nil }
     guard !arrived.isEmpty || !lost.isEmpty else { return }
     for id in lost + bounced { out.append(.closeChannel(id)) }
@@ -38,6 +39,8 @@ extension ZooKeeperController {
       "Brokers: \(Self.list(arrived.map(\.id))) arrived, \(Self.list(bounced)) of them restarted; "
         + "\(Self.list(lost)) lost")
 
+    // Departures first: a partition whose leader bounced is led by another before the new life is
+    // counted on.
     var next = control
     var records = next.decide(LoseBrokers(lost + bounced)).records
     next.replay(records)

@@ -44,6 +44,8 @@ extension ZooKeeperController {
           outcome = next < outcomes.count ? outcomes[next] : .failed(index: 1, .other(0))
           next += 1
         }
+        // The rest of the batch was refused for the same reason, and nothing of it may be acted
+        // on.
         if machine.isFenced(transaction, outcome) { return machine.moved() }
         guard let failure = Self.failure(of: transaction, outcome) else {
           machine.take(transaction.records, into: &delta)
@@ -74,6 +76,7 @@ extension ZooKeeperController {
   }
 
   private func isFenced(_ transaction: ZnodeTransaction, _ outcome: ZnodeOutcome) -> Bool {
+    // The check of the epoch stands first in every multi that has one.
     guard case .failed(0, _) = outcome, let term, transaction.ops.first == term.check else {
       return false
     }

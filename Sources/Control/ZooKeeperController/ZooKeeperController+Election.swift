@@ -32,6 +32,8 @@ extension ZooKeeperController {
     }
   }
 
+  /// One multi: whoever creates the node has raised the epoch, and whoever finds another epoch
+  /// than it read does not get the node.
   private mutating func stand(_ term: ControllerTerm) {
     let multi = ZnodeTransaction([
       .create(
@@ -77,6 +79,7 @@ extension ZooKeeperController {
     load()
   }
 
+  // Learning of another controller ends a term that was thought to go on.
   private mutating func follow(_ controller: BrokerID) {
     if isActive, controller != brokerID { resign() }
     activeController = controller

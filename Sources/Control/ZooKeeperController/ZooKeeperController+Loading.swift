@@ -50,6 +50,7 @@ extension ZooKeeperController {
     }
   }
 
+  /// A registration as read. Data that is none hides the broker: it cannot be talked to anyway.
   func decodeBroker(_ id: BrokerID, _ result: ZnodeReadResult) -> BrokerImage? {
     guard let content = result.content else { return nil }
     return BrokerZnode.decode(id, content.data, epoch: BrokerEpoch(content.createdZxid))
@@ -78,6 +79,8 @@ extension ZooKeeperController {
         found.append((name, content))
         machine.control.replay(
           .topic(TopicRecord(name: name, topicID: content.id ?? .zero)))
+        // Of a topic's configuration only permissions for unclean elections matter here, but
+        // records hold all of it or nothing.
         let config = ConfigZnode.decode(results[2 * index + 1].content?.data ?? [])
         for key in config.keys.sorted() {
           machine.control.replay(.config(ConfigRecord(.topic(name), key, config[key])))
@@ -95,6 +98,7 @@ extension ZooKeeperController {
   ) -> [ZnodeTransaction] {
     let id = Uuid.random(using: &random)
     content.id = id
+    // Below 2.8-IV0 the id lives in this process only: brokers are told names.
     guard version.usesTopicIDs, let term else { return [] }
     var topic = TopicImage(name: name, id: id)
     topic.partitions = content.partitions
@@ -155,6 +159,7 @@ extension ZooKeeperController {
     send(
       RequestPlanner.batchAfterElection(
         control.image, topicsBeingDeleted: control.topicsBeingDeleted))
+    // What happened between the terms: brokers that came and went while nobody looked.
     let repairs = control.decide(ElectAfterReplicaFailure()).records
     commit(repairs) { machine, _ in
       machine.completeReassignments(machine.control.reassignments.map(\.at))

@@ -46,6 +46,7 @@ extension ZooKeeperController {
     commit(records) { machine, report in
       let answers = zip(places, results).map { at, result -> Result<PartitionImage, Refusal> in
         guard case .success = result, let at else { return result }
+        // The leader learns the state from the LeaderAndIsr that follows, and asks again.
         if report.refreshed.contains(at) { return .failure(Refusal(.invalidUpdateVersion)) }
         return report.failed(at) ? .failure(Refusal(.unknownServerError)) : result
       }

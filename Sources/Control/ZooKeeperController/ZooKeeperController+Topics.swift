@@ -47,6 +47,8 @@ extension ZooKeeperController {
       }
       machine.watchedTopics.insert(name)
       guard !machine.control.topicsBeingDeleted.contains(name) else { return }
+      // Only additions are taken from the znode: assignments are changed through the controller
+      // alone.
       var isNew = false
       for (number, partition) in content.partitions.entries
       where topic.partitions[number] == nil {
@@ -86,6 +88,7 @@ extension ZooKeeperController {
     if validateOnly { return respond(id, .createTopics(results)) }
     commit(records) { machine, report in
       let answers = zip(topics, results).map { topic, result in
+        // What is in the image has been written; what is not has failed, whatever the reason.
         guard case .success = result, machine.control.image.topics[topic.name] == nil else {
           return result
         }

@@ -42,6 +42,8 @@ public struct ZooKeeperController {
   var deletionWaiters: [DeletionWaiter] = []
 
   // The work.
+  // Jobs that wait, and the one that is under way: it has a read or a write outstanding, and goes
+  // on in one of the two tables when the results come. There is never more than one.
   var queue: [Job] = []
   private var isBusy = false
   private var nextToken = 0
@@ -183,6 +185,7 @@ public struct ZooKeeperController {
     if !queue.contains(where: isSame) { queue.append(job) }
   }
 
+  /// Begins jobs until one has to wait for the store.
   private mutating func runQueue() {
     while !isBusy, !queue.isEmpty {
       let job = queue.removeFirst()
@@ -198,6 +201,7 @@ public struct ZooKeeperController {
       guard isActive else { return respond(id, .notController) }
       currentRequest = id
       handle(id, request)
+    // Paths of single topics and brokers. Their watch is used up: the job sets it again.
     default:
       guard isActive else { return }
       switch job {
@@ -251,6 +255,7 @@ public struct ZooKeeperController {
   }
 
   /// Forgets what is under way: its results mean nothing any more.
+  // Their tokens are not in the tables any more, so results that still come are not looked at.
   mutating func abandonWork() {
     waitingReads.removeAll()
     waitingWrites.removeAll()

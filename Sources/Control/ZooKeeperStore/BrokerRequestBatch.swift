@@ -1,3 +1,4 @@
+// Requests of the controller to brokers: collected, then built from the image in one go.
 import KafkaMessages
 import KafkaProtocol
 import Metadata
@@ -42,6 +43,8 @@ public struct BrokerRequestBatch: Sendable {
     leaderAndIsr.isEmpty && updateMetadata.isEmpty && stopReplica.isEmpty
   }
 
+  /// Tells brokers about a replica of theirs. New once is new for the whole batch: the broker may
+  /// only then create the log.
   public mutating func addLeaderAndIsr(
     _ at: TopicPartition, to brokers: some Sequence<BrokerID>, isNew: Bool = false
   ) {
@@ -51,12 +54,14 @@ public struct BrokerRequestBatch: Sendable {
     }
   }
 
+  /// Tells brokers what clients shall see; with no partitions, only which brokers there are.
   public mutating func addUpdateMetadata(
     _ partitions: some Collection<TopicPartition>, to brokers: some Sequence<BrokerID>
   ) {
     for broker in brokers { updateMetadata[broker, default: []].formUnion(partitions) }
   }
 
+  /// Tells a broker to stop a replica, and to delete it if `delete` was asked for once.
   public mutating func addStopReplica(
     _ at: TopicPartition, to broker: BrokerID, delete: Bool
   ) {
@@ -182,6 +187,7 @@ public struct BrokerRequestBatch: Sendable {
         $0.isNew = partitions[at] ?? false
         $0.leaderRecoveryState = partition.leaderRecoveryState.rawValue
       }
+      // Versions from before the grouping repeat the topic's name in each state.
       if !isGrouped {
         request.ungroupedPartitionStates.append(state)
       } else if request.topicStates.last?.topicName == at.topic {

@@ -1,3 +1,4 @@
+// Registrations of brokers.
 import Metadata
 import Values
 
@@ -9,6 +10,8 @@ public enum BrokerZnode {
   public static func encode(
     _ broker: BrokerImage, version: Int64, jmxPort: Int32, at time: WallTime
   ) -> [UInt8] {
+    // Clients from before listeners read `host` and `port`; they could not speak anything but
+    // PLAINTEXT.
     let plain = broker.endpoints.first { $0.securityProtocol == .plaintext }
     var fields: [JSON.Field] = []
     if version >= 5 {
@@ -57,6 +60,7 @@ public enum BrokerZnode {
       ]
       return broker
     }
+    // Version 2 and 3 have no map: a listener's name was its protocol then.
     guard let texts = json["endpoints"]?.array else { return nil }
     let protocols = json["listener_security_protocol_map"]
     for text in texts {

@@ -1,3 +1,4 @@
+// Dynamic configuration as znodes hold it, and what it means in records.
 import KafkaRecords
 import Metadata
 import Values
@@ -115,6 +116,7 @@ public enum ConfigEntity: Equatable, Sendable {
             records += ScramZnodeText.records(user, mechanism, config[key])
           }
         } else if let text = config[key] {
+          // A key that is no limit: not ours, and left alone.
           guard let value = Double(text) else { continue }
           records.append(.clientQuota(ClientQuotaRecord(entity: entity, key: key, value: value)))
         } else {
@@ -126,6 +128,8 @@ public enum ConfigEntity: Equatable, Sendable {
   }
 
   /// Rates in bytes and connections are whole numbers; percentages and mutation rates are not.
+  // Kafka would write a whole number for a rate it keeps as an integer, and a decimal one for a
+  // rate it keeps as a double.
   private static func text(_ value: Double, _ key: String) -> String {
     let isWhole =
       key == "producer_byte_rate" || key == "consumer_byte_rate"

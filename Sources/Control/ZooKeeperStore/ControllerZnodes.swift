@@ -1,3 +1,4 @@
+// The controller's own znodes, and those of which there is one in a cluster.
 import Values
 
 /// `/controller`: who the controller is (version 2), ephemeral.
@@ -11,6 +12,7 @@ public enum ControllerZnode {
     ]).bytes
   }
 
+  /// Nil if the data is not a controller's.
   public static func decode(_ data: [UInt8]) -> BrokerID? {
     (try? JSON(parsing: data))?["brokerid"]?.int32.map { BrokerID($0) }
   }

@@ -1,5 +1,7 @@
 /// `inter.broker.protocol.version`: what all brokers of a ZooKeeper-mode cluster speak with each
 /// other. Nobody asks; every version of a request between brokers follows from it.
+// Versions among brokers. The table is that of 3.9; what a release added stands where its first
+// step is compared.
 public struct InterBrokerVersion: Comparable, Sendable, CustomStringConvertible {
   public var major: Int
   public var minor: Int

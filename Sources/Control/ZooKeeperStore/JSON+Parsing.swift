@@ -1,4 +1,6 @@
 /// Why text is not JSON, and where.
+// Reading JSON. Znodes are written by whoever may write them, so nothing in the text is trusted:
+// not its depth, not its escapes, not its UTF-8.
 public struct JSONError: Error, Equatable, Sendable {
   public var position: Int
 }
@@ -120,6 +122,7 @@ extension JSON {
       return try finish(start, isInteger)
     }
 
+    // A number that is no int64 is kept as text: nobody here computes with it.
     private func finish(_ start: Int, _ isInteger: Bool) throws(JSONError) -> JSON {
       let text = String(decoding: bytes[start..<position], as: UTF8.self)
       if isInteger, let value = Int64(text) { return .integer(value) }

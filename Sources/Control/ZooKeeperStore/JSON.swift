@@ -22,11 +22,14 @@ public indirect enum JSON: Equatable, Sendable {
   // MARK: Access
 
   /// The first field of that name, nil in anything but an object.
+  // A linear search: objects in znodes have a handful of fields, but those of large topics, which
+  // are walked and not searched.
   public subscript(name: String) -> JSON? {
     guard case .object(let fields) = self else { return nil }
     return fields.first { $0.name == name }?.value
   }
 
+  /// The text, nil for anything else; and so on for the other kinds.
   public var string: String? {
     if case .string(let text) = self { return text }
     return nil
@@ -60,6 +63,7 @@ public indirect enum JSON: Equatable, Sendable {
 
   // MARK: Writing
 
+  /// The shortest text: no blanks, as Kafka writes it.
   public var bytes: [UInt8] {
     var out: [UInt8] = []
     write(to: &out)
@@ -97,6 +101,7 @@ public indirect enum JSON: Equatable, Sendable {
     out.append(UInt8(ascii: "\""))
     for byte in text.utf8 {
       switch byte {
+      // The slash is not escaped, nor is anything beyond ASCII.
       case UInt8(ascii: "\""), UInt8(ascii: "\\"): out += [UInt8(ascii: "\\"), byte]
       case 0x08: out += "\\b".utf8
       case 0x09: out += "\\t".utf8

@@ -17,6 +17,7 @@ enum JavaOrder {
 
   /// The order of a Scala mutable map that was filled one by one from empty: buckets in order, and
   /// within a bucket ascending hashes. The table doubles when it is three quarters full.
+  // The number of buckets depends on the number of entries only, because none is ever removed.
   static func scalaMap(_ keys: [String]) -> [String] {
     var buckets: UInt32 = 16
     while keys.count >= Int(buckets) * 3 / 4 { buckets *= 2 }

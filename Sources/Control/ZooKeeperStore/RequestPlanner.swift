@@ -1,3 +1,4 @@
+// From a change to the brokers that must hear of it.
 import KafkaRecords
 import Metadata
 import Values
@@ -22,6 +23,7 @@ public enum RequestPlanner {
     let everybody = after.brokers.all.map(\.id)
     var told: Set<TopicPartition> = []
 
+    // A new epoch is a new life: what the broker was told before is forgotten.
     let arrived = delta.touchedBrokers.filter { id in
       guard let broker = after.brokers[id] else { return false }
       return before.brokers[id]?.epoch != broker.epoch
@@ -38,6 +40,7 @@ public enum RequestPlanner {
         batch.addLeaderAndIsr(
           at, to: partition.replicas.filter { !wasReplica.contains($0) }, isNew: true)
       }
+      // After the others have been told: the leader must not wait for who is leaving.
       for broker in old?.replicas ?? [] where !partition.replicas.contains(broker) {
         batch.addStopReplica(at, to: broker, delete: true)
       }

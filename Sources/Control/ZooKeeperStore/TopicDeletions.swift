@@ -39,6 +39,7 @@ public struct TopicDeletions: Sendable {
       uniquingKeysWith: { first, _ in first })
   }
 
+  /// Forgets the topic, which is gone.
   mutating func end(_ name: String) { topics[name] = nil }
 
   /// The replicas of a topic that are to be told now; those on brokers that are not alive are
@@ -57,16 +58,19 @@ public struct TopicDeletions: Sendable {
     return asked
   }
 
+  /// Notes a broker's answer. One that was not asked for, as after its restart, says nothing.
   mutating func answered(_ at: TopicPartition, _ broker: BrokerID, isDeleted: Bool) {
     let key = Key(partition: at.partition, broker: broker)
     guard topics[at.topic]?[key] == .asked else { return }
     topics[at.topic]?[key] = isDeleted ? .deleted : .blocked
   }
 
+  /// Nothing can be expected of them.
   mutating func brokersLost(_ brokers: [BrokerID]) {
     change(of: brokers) { $0 == .asked || $0 == .waiting ? .blocked : $0 }
   }
 
+  /// They can be asked again, and also those that failed before.
   mutating func brokersArrived(_ brokers: [BrokerID]) {
     change(of: brokers) { $0 == .blocked ? .waiting : $0 }
   }

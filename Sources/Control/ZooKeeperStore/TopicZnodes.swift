@@ -1,3 +1,4 @@
+// Topics and the states of their partitions.
 import Metadata
 import Values
 
@@ -63,6 +64,7 @@ public enum PartitionStateZnode {
       .init("leader", .integer(Int64(partition.leader.rawValue))),
       .init("version", .integer(1)),
     ]
+    // Left out when there is nothing to recover, so that older controllers find what they know.
     if partition.leaderRecoveryState != .recovered {
       let state = Int64(partition.leaderRecoveryState.rawValue)
       fields.append(.init("leader_recovery_state", .integer(state)))
@@ -77,6 +79,8 @@ public enum PartitionStateZnode {
     public var leaderEpoch: LeaderEpoch
     public var isr: [BrokerID]
     public var leaderRecoveryState: LeaderRecoveryState
+    /// Of the controller that elected the leader; a controller that finds a later one than its
+    /// own has been replaced.
     public var controllerEpoch: ControllerEpoch
 
     /// Puts the state into a partition of which only the assignment is known.

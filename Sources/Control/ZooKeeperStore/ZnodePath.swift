@@ -1,3 +1,4 @@
+// Where everything lies.
 import Values
 
 /// The paths of ZooKeeper-mode Kafka.
@@ -12,9 +13,11 @@ public enum ZnodePath {
   public static let configChanges = "/config/changes"
   public static let isrChanges = "/isr_change_notification"
   public static let logDirEvents = "/log_dir_event_notification"
+  /// A node here asks for the deletion of the topic of its name.
   public static let topicDeletions = "/admin/delete_topics"
   public static let reassignment = "/admin/reassign_partitions"
   public static let preferredElection = "/admin/preferred_replica_election"
+  /// Holds the last block of producer ids that was given away.
   public static let producerIDBlock = "/latest_producer_id_block"
   public static let features = "/feature"
   public static let migration = "/migration"

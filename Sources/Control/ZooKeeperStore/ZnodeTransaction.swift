@@ -1,3 +1,5 @@
+// What the machine asks of the store, and what it gets: plain values, so that a simulated store
+// can answer as well as a real one.
 import KafkaRecords
 import Values
 
@@ -58,6 +60,7 @@ public enum ZnodeFailure: Error, Equatable, Sendable {
   case badVersion
   case notEmpty
   /// Any other code of ZooKeeper's.
+  // A closed session, a refused identity, a full disk: nothing that can be decided about.
   case other(Int32)
 }
 

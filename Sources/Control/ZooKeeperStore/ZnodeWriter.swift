@@ -33,12 +33,15 @@ public struct ControllerTerm: Equatable, Sendable {
 /// Every multi begins with the check of the controller epoch. Where the partition state is written,
 /// its version must be the partition epoch of the image, and becomes the next one.
 public struct ZnodeWriter: Sendable {
+  /// On whose behalf the writes are made.
   public let term: ControllerTerm
+  /// Whether ids stand in topic znodes; without, they are this process's own business.
   public let usesTopicIDs: Bool
   /// The version of `/latest_producer_id_block`.
   public let producerIDVersion: Int32
   /// What the store holds, as far as earlier records of this batch have been turned into writes.
   private var image: MetadataImage
+  /// The writes so far, in the order in which they have to be carried out.
   public private(set) var transactions: [ZnodeTransaction] = []
 
   /// A multi must stay well below ZooKeeper's limit of 1 MB for a request.
@@ -189,6 +192,8 @@ public struct ZnodeWriter: Sendable {
     else { return }
     let at = TopicPartition(topic.name, record.partitionID)
     var ops = [term.check]
+    // Both znodes in one multi: an assignment whose state still names another leader or ISR would
+    // break what everybody relies on.
     let movesReplicas =
       record.replicas != nil || record.addingReplicas != nil || record.removingReplicas != nil
     if movesReplicas {
@@ -223,6 +228,7 @@ public struct ZnodeWriter: Sendable {
   }
 
   /// Deletes a node whatever its version.
+  // Whatever its version: only the controller writes these, and there is one controller.
   public mutating func remove(_ path: String) {
     transactions.append(
       ZnodeTransaction([term.check, .delete(path: path, version: -1)], tolerates: .noNode))
@@ -256,6 +262,8 @@ public struct ZnodeWriter: Sendable {
     ]
   }
 
+  // The version makes sure that no block is given twice, even by a controller that was replaced
+  // in between.
   private mutating func writeProducerIDs(_ record: ProducerIdsRecord) {
     let data = ProducerIDZnode.encode(
       BrokerID(record.brokerID), next: record.nextProducerID,
