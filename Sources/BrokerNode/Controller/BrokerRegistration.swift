@@ -13,6 +13,7 @@ import ZooKeeperProtocol
 /// Confined to the session's loop.
 final class BrokerRegistration: @unchecked Sendable {  // confined to the session's loop
   private let session: ZooKeeperSession
+  /// As it is written; the epoch in it is not set.
   private let broker: BrokerImage
   private let version: Int64
   private static let log = Log("registration")
@@ -28,6 +29,7 @@ final class BrokerRegistration: @unchecked Sendable {  // confined to the sessio
   /// Registers; the result is the broker's epoch. An entry that an earlier process of this broker
   /// has left is waited for until its session has run out.
   func register(_ completion: @escaping (Result<BrokerEpoch, StartupError>) -> Void) {
+    // Looked at once: a broker that takes the address later is refused itself.
     refuseSharedEndpoints { [self] refusal in
       if let refusal { return completion(.failure(refusal)) }
       create(deadline: session.loop.now.advanced(milliseconds: patienceMs), completion)
@@ -77,6 +79,7 @@ final class BrokerRegistration: @unchecked Sendable {  // confined to the sessio
       case .success(let results):
         if case .setData(let stat)? = results.last { return registered(stat.czxid, box.value) }
         takeOver(deadline: deadline, box.value)
+      // It may have been done or not: the next try finds out.
       case .failure(.connectionLoss):
         session.loop.execute { self.create(deadline: deadline, box.value) }
       case .failure(let error):

@@ -24,10 +24,12 @@ final class BrokerRequestChannel {
   private let answered: (BrokerRequest, BrokerAnswer) -> Void
   private let topicName: (Uuid) -> String?
   private var queue: [Item] = []
+  /// Whether the first of the queue is under way.
   private var isWaiting = false
   private var isClosed = false
   private var peer: PeerChannel?
   private static let log = Log("controller")
+  /// Between two tries, as Kafka's controller waits.
   private static let backoffMs: Int64 = 100
 
   /// - Parameters:
@@ -65,6 +67,7 @@ final class BrokerRequestChannel {
     isClosed = true
     peer?.close()
     peer = nil
+    // Who waited for the broker to be told has nothing to wait for any more.
     let dropped = queue
     queue = []
     for case .barrier(let body) in dropped { body() }

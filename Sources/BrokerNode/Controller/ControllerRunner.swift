@@ -57,9 +57,12 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     session.onWatch { [unowned self] event in step(.changed(event.path)) }
   }
 
+  /// The broker is registered in a new session.
   func sessionStarted() { step(.sessionStarted) }
+  /// The session is gone: whatever this controller was, it is no more.
   func sessionExpired() { step(.sessionExpired) }
 
+  /// Settings changed while running.
   func take(_ options: ControllerOptions) {
     loop.execute { [self] in step(.options(options)) }
   }
@@ -78,6 +81,7 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     loop.execute { [self] in step(.request(0, request)) }
   }
 
+  /// One event; what it causes is carried out before the next.
   private func step(_ event: ZooKeeperController.Event) {
     var effects: [ZooKeeperController.Effect] = []
     machine.step(event, at: loop.now, wallTime: loop.wallNow, into: &effects)
@@ -94,12 +98,12 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     case .read(let token, let reads):
       session.read(reads) { [weak self] results in
         // With the session everything ends; the machine hears of that by itself.
-        if results.contains(where: Self.isLost) { return }
+        if let lost = results.first(where: Self.isLost) { return Self.giveUp("\(lost)") }
         self?.step(.read(token, results))
       }
     case .write(let token, let transactions):
       session.write(transactions) { [weak self] outcomes in
-        if outcomes.contains(where: Self.isLost) { return }
+        if let lost = outcomes.first(where: Self.isLost) { return Self.giveUp("\(lost)") }
         self?.step(.written(token, outcomes))
       }
     case .openChannel(let broker): open(broker)
@@ -121,6 +125,11 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     }
   }
 
+  /// Anything but an expired session is for a person to look into: the controller stands still.
+  private static func giveUp(_ what: String) {
+    log.warn("the coordination service refused a request of the controller", ["answer": what])
+  }
+
   private static func isLost(_ result: ZnodeReadResult) -> Bool {
     if case .failed = result { true } else { false }
   }
@@ -129,6 +138,8 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     if case .failed(-1, _) = outcome { true } else { false }
   }
 
+  /// A broker that came again gets a new line: what the old one still had to say was for its
+  /// earlier life.
   private func open(_ broker: BrokerImage) {
     channels.removeValue(forKey: broker.id)?.close()
     channels[broker.id] = BrokerRequestChannel(

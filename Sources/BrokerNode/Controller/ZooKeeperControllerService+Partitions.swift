@@ -25,6 +25,7 @@ extension ZooKeeperControllerService {
         if partitions == nil { response.errorCode = code }
         results = (partitions ?? []).map { ($0, (code, nil)) }
       }
+      // The response groups by topic.
       results.sort { $0.at < $1.at }
       for (at, error) in results {
         let partition = ElectLeadersResponse.PartitionResult {

@@ -40,6 +40,7 @@ extension ZooKeeperControllerService {
     }
   }
 
+  /// Names that are mentioned more than once: which of the mentions is meant nobody can say.
   static func duplicates(_ names: [String]) -> Set<String> {
     var seen: Set<String> = []
     return Set(names.filter { !seen.insert($0).inserted })
@@ -61,6 +62,7 @@ extension ZooKeeperControllerService {
     out.name = name
     (out.errorCode, out.errorMessage) = result.wire
     guard case .success(let created) = result else { return out }
+    // There is no topic yet, so there is no id.
     if !validateOnly { out.topicID = created.topicID }
     guard version >= 5 else { return out }
     out.numPartitions = created.partitions

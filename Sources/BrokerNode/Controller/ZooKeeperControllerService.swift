@@ -52,6 +52,7 @@ final class ZooKeeperControllerService: ControllerService {
         return reply(.init { $0.errorCode = ErrorCode.notController.rawValue })
       }
       // A sender that is not registered, or was replaced, gets no answer for single partitions.
+      // All of them have failed for that reason, so the first one tells.
       if case .failure(let refusal)? = results.first, refusal.code == .staleBrokerEpoch {
         return reply(.init { $0.errorCode = refusal.code.rawValue })
       }

@@ -150,11 +150,13 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     }
   }
 
+  /// From any thread.
   var isController: Bool { runner?.isActive ?? false }
   var controllerMetrics: ControllerRunner.Gauges.Values { runner?.metrics ?? .init() }
 
   // MARK: Sessions that end
 
+  /// After an expiry the client asks for a new session, which is told as a new connection.
   private func sessionChanged(_ event: SessionEvent) {
     switch event {
     case .expired:
@@ -166,6 +168,7 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     }
   }
 
+  /// In the order of the first start: registered, configured, competing.
   private func rejoin() {
     guard let registration, let watcher, let runner, let services else { return }
     registration.register { [self] result in
