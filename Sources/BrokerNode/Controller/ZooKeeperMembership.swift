@@ -112,7 +112,21 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
         return true
       }
     }
+    waitForMetadata(services)
   }
+
+  /// Waits for the controller's first word: a broker that serves before would tell clients that
+  /// there are no brokers, and some ask again only much later. Without a controller there may be
+  /// none for long, so this does not wait for ever.
+  private func waitForMetadata(_ services: BrokerServices) {
+    let pause = DispatchSemaphore(value: 0)
+    let end = Clock.now().advanced(milliseconds: Self.longestWaitForMetadataMs)
+    while !services.metadata.isAlive(services.brokerID), Clock.now() < end {
+      _ = pause.wait(timeout: .now() + .milliseconds(5))
+    }
+  }
+
+  private static let longestWaitForMetadataMs: Int64 = 10_000
 
   private static func apply(
     _ entity: ConfigEntity, _ settings: [String: String], _ services: BrokerServices,
