@@ -40,8 +40,9 @@ public struct WaitTable<Waiter> {
 
   public func hasWaiters(for key: Int) -> Bool { waiting[key] != nil }
 
-  /// Who waits for `key`, oldest first. Whoever wakes them asks each by `waiter`, and takes out those
-  /// that are answered by `remove`: answering may park others, so the table is not held meanwhile.
+  /// Who waits for `key`, oldest first. Whoever wakes them asks each by `waiter`, and takes out
+  /// those that are answered by `remove`: answering may park others, so the table is not held
+  /// meanwhile.
   public func tickets(for key: Int) -> [Ticket] {
     waiting[key]?.map { Ticket(number: $0) } ?? []
   }
