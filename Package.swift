@@ -175,7 +175,9 @@ for module in present {
 }
 if asked?.contains("Conventions") ?? true {
   targets.append(
-    .testTarget(name: "ConventionsTests", dependencies: ["TestKit"], swiftSettings: settings))
+    .testTarget(
+      name: "ConventionsTests", dependencies: ["TestKit"], exclude: ["ratchet.txt"],
+      swiftSettings: settings))
 }
 
 let package = Package(name: "jackdaw", targets: targets, swiftLanguageModes: [.v6])
