@@ -17,8 +17,8 @@ public enum ByteError: Error, Equatable, Sendable {
 /// Reads big-endian values from a span, front to back.
 ///
 /// Every read is bounds-checked and throws instead of trapping, so a reader may be pointed at bytes
-/// from the network. Nothing is allocated by a length that has not been received: a count is checked
-/// against what remains before any array is reserved.
+/// from the network. Nothing is allocated by a length that has not been received: a count is
+/// checked against what remains before any array is reserved.
 public struct ByteReader: ~Copyable, ~Escapable {
   @usableFromInline let span: RawSpan
   /// Bytes read so far, counted from the start of the span.

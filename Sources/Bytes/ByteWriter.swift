@@ -63,7 +63,9 @@ public struct ByteWriter: ~Copyable {
   @inlinable public mutating func writeUInt64(_ value: UInt64) { store(value.bigEndian) }
   @inlinable public mutating func writeDouble(_ value: Double) { store(value.bitPattern.bigEndian) }
 
-  @inlinable public mutating func writeUnsignedVarint(_ value: UInt32) { writeUnsignedVarlong(UInt64(value)) }
+  @inlinable public mutating func writeUnsignedVarint(_ value: UInt32) {
+    writeUnsignedVarlong(UInt64(value))
+  }
 
   @inlinable public mutating func writeUnsignedVarlong(_ value: UInt64) {
     var rest = value

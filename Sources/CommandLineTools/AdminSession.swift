@@ -5,10 +5,12 @@ import KafkaProtocol
 import Settings
 import Values
 
-/// A tool's connection to a cluster: bootstrap address, client properties, and requests that find the
-/// node which must answer them.
+/// A tool's connection to a cluster: bootstrap address, client properties, and requests that find
+/// the node which must answer them.
 final class AdminSession: Sendable {
   let cluster: KafkaCluster
+  /// How long a request is tried again: `--timeout`, where the tool has it.
+  private let patienceMs: Int
 
   /// The flags that every tool with a cluster has.
   static let flags: [Flag] = [
@@ -22,6 +24,7 @@ final class AdminSession: Sendable {
     var properties: [String: String] = [:]
     if let path = line.value(configFlag) { properties = try ClientProperties.read(path) }
     properties["bootstrap.servers"] = bootstrap
+    patienceMs = try line.integer("--timeout", in: 1...3_600_000) ?? 30_000
     cluster = try KafkaCluster(try ClientConfig(properties, for: .admin))
     _ = try await retrying { [cluster] () throws(ClientError) in
       try await cluster.updateMetadata(topics: [])
@@ -53,11 +56,11 @@ final class AdminSession: Sendable {
 
   // MARK: Sending
 
-  /// Tries again for half a minute while the failure is one that passes.
+  /// Tries again, for `patienceMs`, while the failure is one that passes.
   func retrying<Value: Sendable>(
     _ body: @Sendable () async throws(ClientError) -> Value
   ) async throws -> Value {
-    let end = ContinuousClock.now + .seconds(30)
+    let end = ContinuousClock.now + .milliseconds(patienceMs)
     while true {
       do throws(ClientError) {
         return try await body()
@@ -153,7 +156,8 @@ extension KafkaCluster {
   }
 }
 
-/// Topic names as the tools take them: regular expressions separated by commas, matching whole names.
+/// Topic names as the tools take them: regular expressions separated by commas, matching whole
+/// names.
 struct TopicFilter {
   private let expressions: [NSRegularExpression]
 

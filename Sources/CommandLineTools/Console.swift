@@ -3,7 +3,8 @@ import Synchronization
 
 /// Where a tool's words go: results to standard output, problems and progress to standard error.
 ///
-/// Output is gathered and written in large pieces, because a console consumer prints millions of lines.
+/// Output is gathered and written in large pieces, because a console consumer prints millions of
+/// lines.
 final class Console: Sendable {
   private let pending = Mutex<[UInt8]>([])
   private static let limit = 1 << 16

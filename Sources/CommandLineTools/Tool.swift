@@ -2,8 +2,8 @@ import Settings
 
 /// One subcommand of `jackdaw`.
 ///
-/// A tool has the flags of the Kafka or ZooKeeper tool whose name it bears, writes tables for people by
-/// default and JSON for programs with `--output json`, and reports a failure in one line.
+/// A tool has the flags of the Kafka or ZooKeeper tool whose name it bears, writes tables for
+/// people by default and JSON for programs with `--output json`, and reports a failure in one line.
 protocol Tool: Sendable {
   /// As typed after `jackdaw`.
   var name: String { get }

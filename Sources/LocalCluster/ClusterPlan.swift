@@ -14,8 +14,8 @@ public struct ClusterProblem: Error, CustomStringConvertible {
 
 /// What somebody asked for: how many processes, on which ports, in which folder.
 ///
-/// A plan is written into the folder when the cluster first starts, and read back afterwards, so that
-/// `status` and `down` need no sizes.
+/// A plan is written into the folder when the cluster first starts, and read back afterwards, so
+/// that `status` and `down` need no sizes.
 public struct ClusterPlan: Codable, Sendable, Equatable {
   public var mode: ClusterMode
   public var brokers: Int
@@ -52,7 +52,8 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
       throw ClusterProblem("--brokers \(brokers): from 1 to 100")
     }
     guard [1, 3, 5, 7].contains(coordinators) else {
-      throw ClusterProblem("--coordinators \(coordinators): 1, 3, 5 or 7, so that a majority exists")
+      throw ClusterProblem(
+        "--coordinators \(coordinators): 1, 3, 5 or 7, so that a majority exists")
     }
     var owners: [Int: String] = [:]
     for member in members {

@@ -5,8 +5,8 @@ import Values
 
 /// A whole cluster on this machine: processes on loopback, started, watched and stopped as one.
 ///
-/// One harness for `make up`, the drills and the benchmarks. It keeps no process of its own: what runs
-/// is found again by the pid files in the cluster's folder.
+/// One harness for `make up`, the drills and the benchmarks. It keeps no process of its own: what
+/// runs is found again by the pid files in the cluster's folder.
 public struct LocalCluster: Sendable {
   public let folder: ClusterFolder
   public let plan: ClusterPlan
@@ -110,7 +110,8 @@ public struct LocalCluster: Sendable {
   // MARK: Stopping
 
   /// Stops everything: brokers first and together, so that each hands over its partitions while the
-  /// coordinators still serve; then the coordinators. Returns the names of those that had to be killed.
+  /// coordinators still serve; then the coordinators. Returns the names of those that had to be
+  /// killed.
   @discardableResult
   public func down(graceMs: Int64 = 20_000, progress: (String) -> Void = { _ in }) -> [String] {
     var killed: [String] = []

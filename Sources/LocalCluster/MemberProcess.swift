@@ -4,8 +4,8 @@ import Platform
 
 /// The running process of one member, found again by its pid file.
 ///
-/// A pid alone could by now belong to somebody else: it counts only while its command line names the
-/// member's configuration file.
+/// A pid alone could by now belong to somebody else: it counts only while its command line names
+/// the member's configuration file.
 struct MemberProcess {
   let member: ClusterMember
   let folder: ClusterFolder

@@ -103,7 +103,8 @@ enum Probe {
   private static func receiveExactly(_ wire: Int32, _ count: Int) -> [UInt8]? {
     var bytes: [UInt8] = []
     while bytes.count < count {
-      guard let chunk = receive(wire, atMost: count - bytes.count), !chunk.isEmpty else { return nil }
+      guard let chunk = receive(wire, atMost: count - bytes.count), !chunk.isEmpty
+      else { return nil }
       bytes += chunk
     }
     return bytes

@@ -19,7 +19,8 @@ public enum Fixtures {
   /// The bytes of a fixture; `.gz` is unpacked.
   public static func data(_ name: String) throws -> Data {
     let url = directory.appending(path: name)
-    guard name.hasSuffix(".gz"), !name.hasSuffix(".tar.gz") else { return try Data(contentsOf: url) }
+    let isPacked = name.hasSuffix(".gz") && !name.hasSuffix(".tar.gz")
+    if !isPacked { return try Data(contentsOf: url) }
     return try output(of: ["gzip", "-dc", url.path])
   }
 

@@ -67,12 +67,14 @@ struct ModuleEmitter {
     }
   }
 
+  /// The case that stands for a record: its name without "Record".
+  private func label(_ message: Message) -> String {
+    let short = message.name.hasSuffix("Record") ? String(message.name.dropLast(6)) : message.name
+    return SwiftNames.enumCase(short)
+  }
+
   /// An enumeration of all records of a kind, with the framing that tells them apart.
   private func union(_ records: [Message], name: String) -> GeneratedFile {
-    func label(_ message: Message) -> String {
-      let short = message.name.hasSuffix("Record") ? String(message.name.dropLast(6)) : message.name
-      return SwiftNames.enumCase(short)
-    }
     var code = CodeText()
     code.line(Self.notice)
     code.line()

@@ -10,11 +10,15 @@ import Testing
   @Test func importsAreListedInTheTable() {
     for file in SourceTree.written where file.isSource {
       guard let module = SourceTree.modules[file.module] else {
-        if !file.module.hasPrefix("C") { Issue.record("\(file.path): not in Package.swift's table") }
+        if !file.module.hasPrefix("C") {
+          Issue.record("\(file.path): not in Package.swift's table")
+        }
         continue
       }
       for name in SourceTree.imports(of: file) where !Self.toolchain.contains(name) {
-        #expect(module.uses.contains(name), "\(file.path) imports \(name), which the table does not list")
+        #expect(
+          module.uses.contains(name),
+          "\(file.path) imports \(name), which the table does not list")
       }
     }
   }

@@ -82,7 +82,10 @@ import TestKit
 
   /// A file none of whose declarations is named anywhere else is dead.
   @Test func deadFiles() throws {
-    let declaration = #/^(?:public |package |final |indirect |@\w+ )*(?:struct|class|enum|protocol|actor|func|let|typealias)\s+(\w+)/#
+    let declaration = #/
+      ^(?:public\s|package\s|final\s|indirect\s|@\w+\s)*
+      (?:struct|class|enum|protocol|actor|func|let|typealias)\s+(\w+)
+      /#
     var words: [String: Set<String>] = [:]  // word → the files that have it
     for file in SourceTree.files {
       for line in file.lines {

@@ -59,19 +59,25 @@ enum SourceTree {
 
   static func imports(of file: SourceFile) -> [String] {
     file.lines.compactMap { line in
-      guard let match = line.firstMatch(of: #/^(?:@\w+(?:\(\w+\))?\s+)?(?:public\s+)?import\s+(?:struct\s+|func\s+)?(\w+)/#)
-      else { return nil }
+      let pattern = #/
+        ^(?:@\w+(?:\(\w+\))?\s+)?(?:public\s+)?import\s+(?:struct\s+|func\s+)?(\w+)
+        /#
+      guard let match = line.firstMatch(of: pattern) else { return nil }
       return String(match.1)
     }
   }
 
-  /// Lengths of the functions in a file, by the indentation of the declaration and its closing brace.
+  /// Lengths of the functions in a file, by the indentation of the declaration and its closing
+  /// brace.
   static func functions(of file: SourceFile) -> [(line: Int, name: String, length: Int)] {
     var found: [(Int, String, Int)] = []
     for (index, line) in file.lines.enumerated() {
       guard line.contains("func ") || line.contains(" init(") || line.hasPrefix("init("),
         let match = line.firstMatch(
-          of: #/^(\s*)(?:@\w+(?:\([^)]*\))?\s+)*(?:[a-z]+(?:\(\w+\))?\s+)*(?:func\s+([^\s(<]+)|init[?!]?\()/#)
+          of: #/
+            ^(\s*)(?:@\w+(?:\([^)]*\))?\s+)*(?:[a-z]+(?:\(\w+\))?\s+)*
+            (?:func\s+([^\s(<]+)|init[?!]?\()
+            /#)
       else { continue }
       let closing = String(match.1) + "}"
       for later in index..<file.lines.count {
@@ -82,7 +88,8 @@ enum SourceTree {
           break
         }
         // A requirement of a protocol has no body: the next declaration begins.
-        if later > index, candidate.isEmpty, !file.lines[index..<later].contains(where: { $0.contains("{") }) { break }
+        let hasBody = file.lines[index..<later].contains { $0.contains("{") }
+        if later > index, candidate.isEmpty, !hasBody { break }
       }
     }
     return found

@@ -5,7 +5,8 @@ import Platform
 import Settings
 import Values
 
-/// `jackdaw bench`: a local cluster of its own, measured: start-up, weight, throughput, processor time.
+/// `jackdaw bench`: a local cluster of its own, measured: start-up, weight, throughput, processor
+/// time.
 struct BenchTool: Tool {
   let name = "bench"
   let summary = "Measure a local cluster: start-up, memory, throughput, processor time."
@@ -63,7 +64,11 @@ struct BenchTool: Tool {
     do {
       let report = try await measure(cluster, scale: scale, console)
       try cluster.wipe()
-      if line.value("--output") == "json" { try console.json(report) } else { show(report, console) }
+      if line.value("--output") == "json" {
+        try console.json(report)
+      } else {
+        show(report, console)
+      }
     } catch {
       cluster.down(graceMs: 2000)
       throw error
@@ -144,7 +149,9 @@ struct BenchTool: Tool {
   }
 
   /// Seconds from the first poll to the last record.
-  private func consume(_ topic: String, _ records: Int, _ bootstrap: String) async throws -> Double {
+  private func consume(
+    _ topic: String, _ records: Int, _ bootstrap: String
+  ) async throws -> Double {
     let consumer = try Consumer([
       "bootstrap.servers": bootstrap, "group.id": "bench", "auto.offset.reset": "earliest",
       "enable.auto.commit": "false",

@@ -144,7 +144,8 @@ struct LineReader {
     if parsesHeaders {
       guard let part = cut(&rest, at: headersDelimiter) else {
         if ignoresErrors { return nil }
-        throw ToolFailure("line \(line) has no headers delimiter \(headersDelimiter.debugDescription)")
+        throw ToolFailure(
+          "line \(line) has no headers delimiter \(headersDelimiter.debugDescription)")
       }
       if part != nullMarker ?? "" || !part.isEmpty { headers = try parse(part, line) }
     }

@@ -1,5 +1,5 @@
-/// Latencies in buckets whose width grows with the value: at most 1.6 % off, 30 KiB, no allocation per
-/// value.
+/// Latencies in buckets whose width grows with the value: at most 1.6 % off, 30 KiB, no allocation
+/// per value.
 struct LatencyHistogram: Sendable {
   private static let subBits = 6  // 64 buckets for every power of two
   private var buckets = [Int](repeating: 0, count: 64 << subBits)

@@ -132,7 +132,8 @@ struct ProducerPerfTool: Tool {
     console.line(
       "\(total.count) records sent, \(rate.text(1)) records/sec (\(megabytes.text(2)) MB/sec), "
         + "\(total.meanMs.text(2)) ms avg latency, \(total.maximumMs.text(2)) ms max latency, "
-        + "\(total.percentileMs(0.5).text(0)) ms 50th, \(total.percentileMs(0.95).text(0)) ms 95th, "
+        + "\(total.percentileMs(0.5).text(0)) ms 50th, "
+        + "\(total.percentileMs(0.95).text(0)) ms 95th, "
         + "\(total.percentileMs(0.99).text(0)) ms 99th, "
         + "\(total.percentileMs(0.999).text(0)) ms 99.9th.")
   }

@@ -26,7 +26,8 @@ struct ClusterTool: Tool {
 
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
     guard line.operands[0] == "cluster-id" else {
-      throw SettingsError("must be cluster-id; unregister needs KRaft mode", value: line.operands[0])
+      throw SettingsError(
+        "must be cluster-id; unregister needs KRaft mode", value: line.operands[0])
     }
     let flag = line.has("--config") ? "--config" : "--command-config"
     let response = try await AdminSession.with(line, configFlag: flag) { session in
@@ -72,7 +73,8 @@ struct BrokerApiVersionsTool: Tool {
 
   private func row(_ api: ApiVersionsResponse.ApiVersion) -> String {
     let range =
-      api.minVersion == api.maxVersion ? "\(api.minVersion)" : "\(api.minVersion) to \(api.maxVersion)"
+      api.minVersion == api.maxVersion
+      ? "\(api.minVersion)" : "\(api.minVersion) to \(api.maxVersion)"
     guard let known = ApiKey(rawValue: api.apiKey) else {
       return "\tUNKNOWN(\(api.apiKey)): \(range) [usable: unknown]"
     }

@@ -82,15 +82,18 @@ struct LeaderElectionTool: Tool {
         switch ErrorCode(partition.errorCode) {
         case .none: done.append(key)
         case .electionNotNeeded: idle.append(key)
-        case let code: failed.append("\(key): \(code.name): \(partition.errorMessage ?? code.message)")
+        case let code:
+          failed.append("\(key): \(code.name): \(partition.errorMessage ?? code.message)")
         }
       }
     }
     if !done.isEmpty {
-      console.line("Successfully completed leader election for partitions \(done.sorted().joined(separator: ", "))")
+      let names = done.sorted().joined(separator: ", ")
+      console.line("Successfully completed leader election for partitions \(names)")
     }
     if !idle.isEmpty {
-      console.line("Valid replica already elected for partitions \(idle.sorted().joined(separator: ", "))")
+      let names = idle.sorted().joined(separator: ", ")
+      console.line("Valid replica already elected for partitions \(names)")
     }
     for text in failed.sorted() {
       console.line("Error completing leader election for partition \(text)")

@@ -197,16 +197,14 @@ struct ReassignPartitionsTool: Tool {
 
   // MARK: Verify and list
 
-  private func ongoing(
-    _ session: AdminSession
-  ) async throws -> [TopicPartition: ListPartitionReassignmentsResponse.OngoingPartitionReassignment]
-  {
+  private typealias Ongoing = ListPartitionReassignmentsResponse.OngoingPartitionReassignment
+
+  private func ongoing(_ session: AdminSession) async throws -> [TopicPartition: Ongoing] {
     let response = try await session.sendToController(ListPartitionReassignmentsRequest()) {
       $0.errorCode
     }
     try ErrorCode.check(response.errorCode, response.errorMessage, "reassignments")
-    var found: [TopicPartition: ListPartitionReassignmentsResponse.OngoingPartitionReassignment] =
-      [:]
+    var found: [TopicPartition: Ongoing] = [:]
     for topic in response.topics {
       for partition in topic.partitions {
         found[TopicPartition(topic.name, partition.partitionIndex)] = partition

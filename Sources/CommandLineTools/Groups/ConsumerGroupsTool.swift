@@ -38,7 +38,7 @@ struct ConsumerGroupsTool: Tool {
         .toggle("--export", "Print the result as CSV."),
         .toggle("--execute", "Do reset."),
         .toggle("--dry-run", "Show what a reset would do (the default)."),
-        .value("--timeout", "MS", default: "5000", "Accepted for scripts; requests retry for 30 s."),
+        .value("--timeout", "MS", default: "5000", "How long requests are tried again."),
         .value("--output", "text|json", default: "text", "For --list and --describe."),
       ])
   }

@@ -4,7 +4,8 @@ import KafkaProtocol
 import Settings
 import Values
 
-/// `consumer-groups --reset-offsets`: works out new offsets, shows them, and commits them when told to.
+/// `consumer-groups --reset-offsets`: works out new offsets, shows them, and commits them when told
+/// to.
 struct OffsetReset {
   let line: ParsedCommandLine
   let session: AdminSession
@@ -49,7 +50,9 @@ struct OffsetReset {
 
   // MARK: Working out
 
-  private func newOffsets(_ group: String, _ way: String) async throws -> [(TopicPartition, Int64)] {
+  private func newOffsets(
+    _ group: String, _ way: String
+  ) async throws -> [(TopicPartition, Int64)] {
     if way == "--from-file" { return try await clamp(try fileOffsets()) }
     let current = Dictionary(
       try await GroupQueries.offsets(group, session).map { ($0.partition, $0.offset) }) { $1 }

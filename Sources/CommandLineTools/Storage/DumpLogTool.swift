@@ -22,7 +22,6 @@ struct DumpLogTool: Tool {
         .toggle("--verify-index-only", "Only tell what does not fit."),
         .toggle("--index-sanity-check", "Only check that indexes are sound."),
         .value("--max-bytes", "N", "So many bytes of each log file."),
-        .value("--max-message-size", "BYTES", "Accepted for scripts; memory grows with the batch."),
         .toggle("--cluster-metadata-decoder", "Needs KRaft mode, which is not there yet."),
         .toggle("--transaction-log-decoder", "Needs transactions, which are not there yet."),
         .toggle("--remote-log-metadata-decoder", "Needs tiered storage, which is not there yet."),

@@ -231,7 +231,9 @@ struct DeleteRecordsTool: Tool {
 
 /// Files in JSON that a flag names.
 enum JSONFile {
-  static func read<Value: Decodable>(_ path: String, as type: Value.Type = Value.self) throws -> Value {
+  static func read<Value: Decodable>(
+    _ path: String, as type: Value.Type = Value.self
+  ) throws -> Value {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw ToolFailure("\(path): no such file, or not readable")
     }

@@ -3,8 +3,8 @@ import KafkaProtocol
 import Settings
 import Values
 
-/// `topics --describe`: a line for each topic and one for each partition, or only the partitions that
-/// somebody should look at.
+/// `topics --describe`: a line for each topic and one for each partition, or only the partitions
+/// that somebody should look at.
 struct TopicDescriber {
   let line: ParsedCommandLine
   let session: AdminSession

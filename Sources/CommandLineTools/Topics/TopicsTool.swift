@@ -20,7 +20,7 @@ struct TopicsTool: Tool {
         .toggle("--alter", "Raise a topic's number of partitions."),
         .toggle("--delete", "Delete topics."),
         .value(
-          "--topic", "NAME", "The topic; a regular expression except with --create and --topic-id."),
+          "--topic", "NAME", "The topic; a regular expression except with --create."),
         .value("--topic-id", "ID", "The topic's id, with --describe."),
         .value("--partitions", "N", "Number of partitions."),
         .value("--replication-factor", "N", "Replicas of each partition."),
@@ -42,7 +42,8 @@ struct TopicsTool: Tool {
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
     let actions = ["--create", "--list", "--describe", "--alter", "--delete"].filter(line.has)
     guard actions.count == 1 else {
-      throw SettingsError("exactly one of --create, --list, --describe, --alter, --delete is needed")
+      throw SettingsError(
+        "exactly one of --create, --list, --describe, --alter, --delete is needed")
     }
     try await AdminSession.with(line) { session in
       switch actions[0] {
