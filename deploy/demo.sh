@@ -23,9 +23,10 @@ wait "$producer"
 ask topics --describe --topic "$topic"
 
 echo "== every record is there, once and in order"
-ask console-consumer --topic "$topic" --from-beginning --max-messages "$count" \
+ask console-consumer --topic "$topic" --partition 0 --offset earliest --max-messages "$count" \
   --timeout-ms 20000 2>/dev/null >"$folder/demo.out"
-seq "$count" | cmp - "$folder/demo.out" && echo "all $count records, in order"
+seq "$count" | cmp - "$folder/demo.out" || { echo "records are missing" >&2; exit 1; }
+echo "all $count records, in order"
 rm -f "$folder/demo.out"
 
 echo "== the dead broker comes back and catches up"
