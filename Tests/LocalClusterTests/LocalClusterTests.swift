@@ -1,1 +1,60 @@
-// LocalCluster tests: to be written.
+import Foundation
+import TestKit
+import Testing
+
+@testable import LocalCluster
+
+@Suite struct ClusterPlanTests {
+  @Test func portsFollowUpwardsAndDoNotMeet() throws {
+    let plan = ClusterPlan()
+    try plan.validate()
+    #expect(plan.bootstrap == "127.0.0.1:9092,127.0.0.1:9093,127.0.0.1:9094")
+    #expect(plan.connect == "127.0.0.1:2181,127.0.0.1:2182,127.0.0.1:2183")
+    #expect(plan.quorumPort(1) == 2888)
+    #expect(plan.electionPort(3) == 3890)
+  }
+
+  @Test func whatCannotWorkIsRefusedByName() {
+    func problem(_ plan: ClusterPlan) -> String {
+      do {
+        try plan.validate()
+        return ""
+      } catch {
+        return error.description
+      }
+    }
+    #expect(problem(ClusterPlan(coordinators: 2)).contains("--coordinators 2"))
+    #expect(problem(ClusterPlan(brokers: 0)).contains("--brokers 0"))
+    #expect(problem(ClusterPlan(mode: .kraft)).contains("kraft is not supported"))
+    #expect(problem(ClusterPlan(brokerPort: 2182)).contains("would both listen on port 2182"))
+    #expect(problem(ClusterPlan(brokerPort: 65535)).contains("port 65536"))
+  }
+
+  @Test func aPlanIsWrittenAndReadBack() throws {
+    let home = try Fixtures.temporaryFolder()
+    defer { try? FileManager.default.removeItem(at: home) }
+    let folder = ClusterFolder(home.appending(path: "cluster").path)
+    #expect(try folder.readPlan() == nil)
+    var plan = ClusterPlan(brokers: 1, coordinators: 1)
+    plan.brokerSettings["num.partitions"] = "4"
+    try folder.write(plan)
+    #expect(try folder.readPlan() == plan)
+    for member in plan.members { try plan.prepare(member, in: folder) }
+    let text = try String(contentsOf: folder.config(of: plan.members[1]), encoding: .utf8)
+    #expect(text.contains("num.partitions=4\n"))
+    #expect(!text.contains("num.partitions=1\n"))
+    #expect(text.contains("default.replication.factor=1\n"))
+  }
+
+  @Test func aPidFileOfSomebodyElseIsNoProcess() throws {
+    let home = try Fixtures.temporaryFolder()
+    defer { try? FileManager.default.removeItem(at: home) }
+    let plan = ClusterPlan(brokers: 1, coordinators: 1)
+    let folder = ClusterFolder(home.path)
+    let member = plan.members[0]
+    try plan.prepare(member, in: folder)
+    try Data("\(ProcessInfo.processInfo.processIdentifier)\n".utf8)
+      .write(to: folder.pidFile(of: member))
+    #expect(MemberProcess(member: member, folder: folder).runningID == nil)
+  }
+}

@@ -1,1 +1,0 @@
-// CommandLineTools tests: to be written.
