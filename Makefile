@@ -8,6 +8,7 @@ RUN ?= run
 CONFIG ?= release
 BUILD = .build/$(CONFIG)
 JACKDAW = $(BUILD)/jackdaw
+SOURCES = Package.swift $(shell find Sources -type f 2>/dev/null)
 LOCAL = --directory $(RUN)/$(MODE) --mode $(MODE)
 SIZES = --brokers $(BROKERS) --coordinators $(COORDINATORS) \
 	--broker-port $(BROKER_PORT) --coordination-port $(COORDINATION_PORT)
@@ -19,14 +20,13 @@ VENV = run/venv
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-dependencies:
-	@deploy/dependencies.sh build
+build: $(JACKDAW) ## build the release executables into .build/release
 
-build: dependencies ## build the release executables into .build/release
-	swift build -c release --static-swift-stdlib --product jackdaw-coordinator
-	swift build -c release --static-swift-stdlib --product jackdaw-controller
-	swift build -c release --static-swift-stdlib --product jackdaw-broker
-	swift build -c release --static-swift-stdlib --product jackdaw
+# Built anew only when a source is newer: `make up` of what is built starts at once.
+$(JACKDAW): $(SOURCES)
+	@deploy/dependencies.sh build
+	swift build -c $(CONFIG) --static-swift-stdlib
+	@touch $(JACKDAW)
 
 up: build ## build, start the cluster on loopback and print the bootstrap address
 	@$(JACKDAW) local up $(LOCAL) $(SIZES)

@@ -13,6 +13,18 @@ final class FakeStore {
   }
 
   private(set) var nodes: [String: Node] = [:]
+
+  /// FNV-1a over all paths and data, in order of path.
+  var digest: UInt64 {
+    var digest: UInt64 = 14_695_981_039_346_656_037
+    for path in nodes.keys.sorted() {
+      for byte in Array(path.utf8) + (nodes[path]?.data ?? []) {
+        digest = (digest ^ UInt64(byte)) &* 1_099_511_628_211
+      }
+    }
+    return digest
+  }
+
   private(set) var zxid: Int64 = 0
   /// Sessions that watch a path: data and existence, and children.
   private var dataWatches: [String: Set<Int>] = [:]

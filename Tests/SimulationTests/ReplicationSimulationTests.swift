@@ -1,10 +1,11 @@
 import Simulation
+import TestKit
 import Testing
 
 @Suite struct ReplicationSimulationTests {
   @Test func `no acknowledged record is lost, over many seeds, each reproducible`() throws {
     var total = ReplicationSimulation.Outcome()
-    for seed in 1...16 as ClosedRange<UInt64> {
+    for seed in Seeds.range(150) {
       let outcome = try ReplicationSimulation.run(seed: seed)
       #expect(outcome == (try ReplicationSimulation.run(seed: seed)))
       total.acknowledged += outcome.acknowledged
