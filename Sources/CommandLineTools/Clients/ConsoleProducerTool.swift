@@ -147,7 +147,8 @@ struct LineReader {
         throw ToolFailure(
           "line \(line) has no headers delimiter \(headersDelimiter.debugDescription)")
       }
-      if part != nullMarker ?? "" || !part.isEmpty { headers = try parse(part, line) }
+      let hasNone = part.isEmpty || nullMarker.map { part == $0 } == true
+      if !hasNone { headers = try parse(part, line) }
     }
     var key: [UInt8]?
     if parsesKey {
