@@ -179,6 +179,8 @@ public final class BrokerNode: Sendable {
     options.limits.idleTimeoutMs = max(0, network.connectionsMaxIdleMs)
     options.limits.sendBufferBytes = Int32(clamping: network.sendBufferBytes)
     options.limits.receiveBufferBytes = Int32(clamping: network.receiveBufferBytes)
+    // A consumer of old records must not hold up those who read what is in memory.
+    options.limits.coldReads = services.io
     return options
   }
 
