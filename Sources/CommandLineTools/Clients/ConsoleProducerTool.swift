@@ -78,7 +78,9 @@ struct ConsoleProducerTool: Tool {
       if line.has("--sync") {
         try await producer.send(record)
       } else {
-        try await gather(record, producer) { error in failures.withLock { $0.append(error) } }
+        try await producer.enqueueWhenThereIsRoom(record) { result in
+          if case .failure(let error) = result { failures.withLock { $0.append(error) } }
+        }
       }
     }
     await producer.flush()
@@ -90,20 +92,20 @@ struct ConsoleProducerTool: Tool {
     return 0
   }
 
-  private func gather(
-    _ record: ProducerRecord, _ producer: Producer,
-    _ failed: @escaping @Sendable (ClientError) -> Void
+}
+
+extension Producer {
+  /// Takes a record in; waits while `buffer.memory` is used up.
+  func enqueueWhenThereIsRoom(
+    _ record: ProducerRecord, _ report: @escaping DeliveryReport
   ) async throws {
     while true {
       do throws(ClientError) {
-        try producer.enqueue(record) { result in
-          if case .failure(let error) = result { failed(error) }
-        }
-        return
+        return try enqueue(record, report)
       } catch {
         guard case .bufferFull = error else { throw error }
       }
-      await producer.waitForSpace()
+      await waitForSpace()
     }
   }
 }

@@ -60,26 +60,18 @@ struct ProduceLoad {
   private func enqueue(
     _ record: ProducerRecord, _ due: Instant, _ producer: Producer, _ shared: Shared
   ) async throws {
-    while true {
-      do throws(ClientError) {
-        try producer.enqueue(record) { outcome in
-          let microseconds = (Clock.now().nanoseconds - due.nanoseconds) / 1000
-          shared.result.withLock { result in
-            switch outcome {
-            case .success:
-              result.window.record(microseconds)
-              result.total.record(microseconds)
-            case .failure(let error):
-              result.failed += 1
-              result.firstFailure = result.firstFailure ?? error
-            }
-          }
+    try await producer.enqueueWhenThereIsRoom(record) { outcome in
+      let microseconds = (Clock.now().nanoseconds - due.nanoseconds) / 1000
+      shared.result.withLock { result in
+        switch outcome {
+        case .success:
+          result.window.record(microseconds)
+          result.total.record(microseconds)
+        case .failure(let error):
+          result.failed += 1
+          result.firstFailure = result.firstFailure ?? error
         }
-        return
-      } catch {
-        guard case .bufferFull = error else { throw error }
       }
-      await producer.waitForSpace()
     }
   }
 }

@@ -77,6 +77,21 @@ struct ReassignPartitionsTool: Tool {
     return String(decoding: try encoder.encode(plan), as: UTF8.self)
   }
 
+  /// The replicas that the plan's topics have now.
+  private func currentReplicas(
+    of plan: Plan, _ session: AdminSession
+  ) async throws -> [TopicPartition: [Int32]] {
+    let metadata = try await session.metadata(topics: Set(plan.partitions.map(\.topic)).sorted())
+    var current: [TopicPartition: [Int32]] = [:]
+    for topic in metadata.topics {
+      for partition in topic.partitions {
+        current[TopicPartition(topic.name ?? "", partition.partitionIndex)] =
+          partition.replicaNodes
+      }
+    }
+    return current
+  }
+
   // MARK: Generate
 
   private func generate(
@@ -144,14 +159,7 @@ struct ReassignPartitionsTool: Tool {
       throw ToolFailure(
         "a reassignment of \(ongoing.count) partitions is under way; --additional adds to it")
     }
-    let metadata = try await session.metadata(topics: Set(plan.partitions.map(\.topic)).sorted())
-    var current: [TopicPartition: [Int32]] = [:]
-    for topic in metadata.topics {
-      for partition in topic.partitions {
-        current[TopicPartition(topic.name ?? "", partition.partitionIndex)] =
-          partition.replicaNodes
-      }
-    }
+    let current = try await currentReplicas(of: plan, session)
     let before = try plan.partitions.map { entry in
       let key = TopicPartition(entry.topic, entry.partition)
       guard let replicas = current[key] else { throw ToolFailure("\(key) does not exist") }
@@ -217,14 +225,7 @@ struct ReassignPartitionsTool: Tool {
     _ plan: Plan, _ session: AdminSession, _ console: Console
   ) async throws -> Int32 {
     let ongoing = try await ongoing(session)
-    let metadata = try await session.metadata(topics: Set(plan.partitions.map(\.topic)).sorted())
-    var current: [TopicPartition: [Int32]] = [:]
-    for topic in metadata.topics {
-      for partition in topic.partitions {
-        current[TopicPartition(topic.name ?? "", partition.partitionIndex)] =
-          partition.replicaNodes
-      }
-    }
+    let current = try await currentReplicas(of: plan, session)
     console.line("Status of partition reassignment:")
     var isComplete = true
     for entry in plan.partitions.sorted(by: { ($0.topic, $0.partition) < ($1.topic, $1.partition) })
