@@ -49,6 +49,7 @@ let modules: [Module] = [
     name: "Groups", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"],
     tests: ["Records"]),
+  Module(name: "Histories", layer: 3, uses: ["Values"]),
   // 4 input and output
   Module(
     name: "LogStorage", layer: 4,
