@@ -59,6 +59,9 @@ let modules: [Module] = [
   Module(
     name: "Transport", layer: 4,
     uses: ["Values", "Bytes", "Containers", "Platform", "Telemetry"]),
+  Module(
+    name: "FaultProxy", layer: 4,
+    uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
     name: "KafkaClient", layer: 4,
