@@ -37,3 +37,9 @@ extension LocalCluster {
   /// What a member has logged so far.
   public func logText(of member: ClusterMember) -> String { process(member).log(since: 0) }
 }
+
+extension LocalCluster {
+  /// What the coordination server at a port of this machine says that it is: leader, follower,
+  /// observer or standalone; nil when it does not serve.
+  public static func coordinatorMode(port: Int) -> String? { Probe.coordinatorMode(port: port) }
+}

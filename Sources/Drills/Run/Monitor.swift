@@ -1,0 +1,99 @@
+// Watches the cluster's metadata beside the faults: who leads, who is in sync, who controls.
+import Histories
+import KafkaClient
+import Platform
+import Synchronization
+import Values
+
+/// What the cluster said of itself at one moment.
+struct MetadataSample: Sendable, Equatable {
+  struct Partition: Sendable, Equatable {
+    var leader: Int32
+    var epoch: Int32
+    var replicas: Int
+    var isr: [Int32]
+  }
+  var controller: Int32
+  var brokers: [Int32]
+  /// By partition of the watched topic.
+  var partitions: [Partition]
+}
+
+/// Asks for metadata again and again and keeps what changed.
+final class Monitor: Sendable {
+  private let samples = Mutex<[(at: Instant, sample: MetadataSample)]>([])
+  private let bootstrap: String
+  private let topic: String
+  private static let everyMs = 20
+
+  init(bootstrap: String, topic: String) {
+    self.bootstrap = bootstrap
+    self.topic = topic
+  }
+
+  func run(until stop: StopSignal) async {
+    while !stop.isStopped {
+      guard
+        let admin = try? AdminClient([
+          "bootstrap.servers": bootstrap, "request.timeout.ms": "1000",
+          "default.api.timeout.ms": "1000", "reconnect.backoff.ms": "10",
+          "reconnect.backoff.max.ms": "100", "client.id": "monitor",
+        ])
+      else { return }
+      await watch(admin, stop)
+      await admin.close()
+    }
+  }
+
+  /// Until it is stopped or an answer stays away: then a new client asks somebody else.
+  private func watch(_ admin: AdminClient, _ stop: StopSignal) async {
+    while !stop.isStopped {
+      guard
+        let metadata = try? await admin.cluster.updateMetadata(topics: [topic], timeoutMs: 1_000)
+      else { return }
+      note(metadata)
+      try? await Task.sleep(for: .milliseconds(Self.everyMs))
+    }
+  }
+
+  private func note(_ metadata: ClusterMetadata) {
+    guard let found = metadata.topics[topic] else { return }
+    let sample = MetadataSample(
+      controller: metadata.controllerID, brokers: metadata.nodes.keys.sorted(),
+      partitions: found.partitions.map {
+        .init(
+          leader: $0.leader, epoch: $0.leaderEpoch, replicas: $0.replicas.count,
+          isr: $0.isr.sorted())
+      })
+    let now = Clock.now()
+    samples.withLock { samples in
+      if samples.last?.sample != sample { samples.append((now, sample)) }
+    }
+  }
+
+  var latest: MetadataSample? { samples.withLock { $0.last?.sample } }
+
+  /// The first sample from an instant on of which the condition holds.
+  func first(
+    from start: Instant, where condition: (MetadataSample) -> Bool
+  ) -> Instant? {
+    samples.withLock { $0 }.first { $0.at >= start && condition($0.sample) }?.at
+  }
+
+  /// For each partition and leader epoch the leaders that were named: more than one is a fault.
+  var leadersByEpoch: [(partition: Int, epoch: Int32, leaders: [Int32])] {
+    struct Term: Hashable {
+      var partition: Int
+      var epoch: Int32
+    }
+    var leaders: [Term: Set<Int32>] = [:]
+    for (_, sample) in samples.withLock({ $0 }) {
+      for (index, partition) in sample.partitions.enumerated() where partition.leader >= 0 {
+        leaders[Term(partition: index, epoch: partition.epoch), default: []]
+          .insert(partition.leader)
+      }
+    }
+    return leaders.sorted { ($0.key.partition, $0.key.epoch) < ($1.key.partition, $1.key.epoch) }
+      .map { ($0.key.partition, $0.key.epoch, $0.value.sorted()) }
+  }
+}
