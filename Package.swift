@@ -97,11 +97,18 @@ let modules: [Module] = [
       "KafkaProtocol", "KafkaMessages",
     ]),
   Module(
+    name: "Drills", layer: 5,
+    uses: [
+      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Histories", "FaultProxy",
+      "KafkaProtocol", "KafkaMessages", "KafkaClient", "ZooKeeperProtocol", "ZooKeeperClient",
+      "LocalCluster",
+    ]),
+  Module(
     name: "CommandLineTools", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "Compression", "LogStorage", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaClient",
-      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster",
+      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "Drills",
     ]),
   // 6 executables
   Module(

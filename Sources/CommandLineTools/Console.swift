@@ -39,6 +39,11 @@ final class Console: Sendable {
     try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
   }
 
+  /// A line on standard error that the next one replaces; empty: only wipes it away.
+  func progress(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8))
+  }
+
   /// Columns wide enough for their widest cell, two spaces apart.
   func table(_ head: [String], _ rows: [[String]]) {
     var widths = head.map(\.count)

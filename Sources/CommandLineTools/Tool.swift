@@ -30,6 +30,7 @@ struct ToolFailure: Error, CustomStringConvertible {
 public enum ToolCatalogue {
   static let tools: [any Tool] = [
     LocalTool(),
+    DrillTool(),
     TopicsTool(),
     ConsoleProducerTool(),
     ConsoleConsumerTool(),

@@ -47,6 +47,8 @@ public final class ZooKeeperClient: @unchecked Sendable {  // confined to `loop`
     public var onWatch: @Sendable (WatchEvent) -> Void = { _ in }
     /// Seed of the order in which servers are tried.
     public var seed: UInt64?
+    /// A session to take over, by its id, instead of asking for a new one.
+    public var resumedSession: Int64?
     public init() {}
   }
 
@@ -108,6 +110,10 @@ public final class ZooKeeperClient: @unchecked Sendable {  // confined to `loop`
     random = SplitMix(seed: options.seed ?? system.next())
     // Everybody trying the first server first would load it alone.
     servers = connectString.servers.shuffled(using: &random)
+    if let session = options.resumedSession {
+      sessionID = session
+      password = SessionPassword.of(session)
+    }
   }
 
   // MARK: Life

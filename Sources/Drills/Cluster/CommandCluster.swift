@@ -52,7 +52,7 @@ public struct CommandCluster: ClusterUnderTest {
     }
     members = found
     var commands: [String: String] = [:]
-    for (key, value) in properties.entries { commands[key] = value }
+    for entry in properties.effectiveEntries { commands[entry.key] = entry.value }
     self.commands = commands
   }
 

@@ -112,10 +112,14 @@ final class ZnodeSession: Sendable {
     let isOver = Atomic<Bool>(false)
   }
 
-  init(_ address: ConnectString, on loop: EventLoop, timeoutMs: Int32) {
+  /// - Parameter session: one to take over; nil: a new one.
+  init(
+    _ address: ConnectString, on loop: EventLoop, timeoutMs: Int32, resuming session: Int64? = nil
+  ) {
     let state = SessionState()
     var options = ZooKeeperClient.Options()
     options.sessionTimeoutMs = timeoutMs
+    options.resumedSession = session
     options.onSession = { event in
       switch event {
       case .connected: state.isConnected.store(true, ordering: .releasing)

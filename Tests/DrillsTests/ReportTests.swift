@@ -1,0 +1,60 @@
+import Foundation
+import Settings
+import Testing
+
+@testable import Drills
+
+@Suite struct CatalogueTests {
+  @Test func numbersAndNamesAreUnique() {
+    let drills = DrillCatalogue.all
+    #expect(Set(drills.map(\.number)).count == drills.count)
+    #expect(Set(drills.map(\.name)).count == drills.count)
+    // The field's catalogue, but for transactions and the migration.
+    let missing = Set(1...25).subtracting(drills.map(\.number))
+    #expect(missing == [19, 23, 25])
+    for mode in ["zookeeper", "kraft"] {
+      #expect(DrillCatalogue.short(mode: mode).count >= 5)
+    }
+  }
+}
+
+@Suite struct CommandClusterTests {
+  private func cluster(_ text: String) throws -> CommandCluster {
+    try CommandCluster(
+      bootstrap: "127.0.0.1:9092", coordination: nil,
+      commands: Properties(parsing: text, file: "commands"), file: "commands")
+  }
+
+  @Test func commandsAreFilledInAndRun() throws {
+    let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID())").path
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    let cluster = try cluster(
+      """
+      members = broker-1, broker-2, controller-3
+      broker-2.id = 102
+      kill = echo {name} {number} {id} >> \(file)
+      broker-1.kill = echo special >> \(file)
+      stop = exit 3
+      """)
+    #expect(cluster.mode == "kraft")
+    for member in cluster.members { try cluster.kill(member) }
+    #expect(
+      try String(contentsOfFile: file, encoding: .utf8)
+        == "special\nbroker-2 2 102\ncontroller-3 3 3\n")
+    #expect(throws: DrillProblem.self) { try cluster.stop(cluster.members[0]) }
+    #expect(throws: DrillProblem.self) { try cluster.pause(cluster.members[0]) }
+  }
+
+  @Test func mistakesAreNamed() {
+    for (text, word) in [
+      ("", "members"), ("members = elephant-1", "elephant-1"), ("mode=x\nmembers=broker-1", "mode"),
+    ] {
+      do {
+        _ = try cluster(text)
+        Issue.record("accepted: \(text)")
+      } catch {
+        #expect("\(error)".contains(word))
+      }
+    }
+  }
+}
