@@ -144,12 +144,25 @@ public struct DrillRunner: Sendable {
 
   private func recover(_ run: DrillRun) async {
     timeline.mark(.phase, "recovery")
+    await awaitNotice(run)
     let isFull = await run.waitForFullISR()
     run.check(
       "every partition has its full ISR again", isFull,
       isFull ? "" : "not within \(options.recoveryLimitMs) ms")
     if isFull { timeline.mark(.fullISR, "every replica is in sync") }
     await run.pause(forMs: options.coolDownMs)
+  }
+
+  /// Metadata may still be what they were before the fault: a broker that comes back sooner than its
+  /// session ends was never missed, until it registers again.
+  private func awaitNotice(_ run: DrillRun) async {
+    let aimed = run.aimedAt
+    guard !aimed.isEmpty, let fault = timeline.first(.fault) else { return }
+    await run.wait(upToMs: 30_000) {
+      run.monitor.first(from: fault) { sample in
+        sample.partitions.contains { !$0.isr.contains { aimed.contains($0) } }
+      } != nil
+    }
   }
 
   private func workloads(_ run: DrillRun) -> [any Workload] {
