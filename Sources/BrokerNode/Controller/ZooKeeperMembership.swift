@@ -151,6 +151,23 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     }
   }
 
+  /// `/controller_epoch` rises before a controller says its first word. `sync` brings this session's
+  /// server up to date, so that a real controller is never taken for a made-up one.
+  func confirmController(
+    _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void
+  ) {
+    loop.execute { [self] in
+      session.client.sync(ZnodePath.controllerEpoch) { [self] _ in
+        session.read([.data(ZnodePath.controllerEpoch, watch: false)]) { results in
+          guard case .content(let content) = results[0],
+            let known = ControllerEpochZnode.decode(content.data)
+          else { return completion(false) }
+          completion(epoch <= known)
+        }
+      }
+    }
+  }
+
   /// Tells the controller that a log directory of this broker failed.
   func reportFailedDirectory() {
     loop.execute { [self] in

@@ -84,12 +84,24 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
       if api == .apiVersions { return ApiVersionsHandler.refuseVersion(context) }
       throw .malformed("\(api.name) in unsupported version \(header.apiVersion)")
     }
+    guard services.isServing || Self.servedBeforeClients.contains(api) else {
+      connection.close(.local("not serving clients yet"))
+      return
+    }
     do throws(ByteError) {
       try entry.run(&reader, context)
     } catch {
       throw .malformed("\(api.name) v\(header.apiVersion): \(error)")
     }
   }
+
+  /// What makes a broker part of its cluster. Whoever asks for anything else before that is better
+  /// off with another broker: told that there are no topics, clients give up on them for long
+  /// (librdkafka: `topic.metadata.propagation.max.ms`, then only with the next full refresh).
+  private static let servedBeforeClients: Set<ApiKey> = [
+    .apiVersions, .leaderAndIsr, .stopReplica, .updateMetadata, .controlledShutdown,
+    .alterPartition, .allocateProducerIDs, .createTopics,
+  ]
 
   // MARK: Waiting
 
