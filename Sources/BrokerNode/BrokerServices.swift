@@ -113,6 +113,14 @@ final class BrokerServices: Sendable {
   /// A topic's name by its id, from the metadata or from the replicas here.
   func topicName(_ id: Uuid) -> String? { metadata.topicName(id) ?? partitions.topicName(id) }
 
+  /// Limits of connections to other brokers.
+  func peerLimits(receiveBufferBytes: Int = -1) -> ConnectionLimits {
+    var limits = ConnectionLimits()
+    limits.connectTimeoutMs = config.network.connectionSetupTimeoutMs
+    limits.receiveBufferBytes = Int32(clamping: receiveBufferBytes)
+    return limits
+  }
+
   /// The racks of the live brokers, for sending consumers to a replica near them.
   func replicaSelector() -> ReplicaSelector {
     var racks: [BrokerID: String] = [:]

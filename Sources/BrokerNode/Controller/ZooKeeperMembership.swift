@@ -82,7 +82,8 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
       seed: UInt64.random(in: .min ... .max))
     let runner = ControllerRunner(
       session: session, machine: machine,
-      requestTimeoutMs: config.replication.controllerSocketTimeoutMs)
+      requestTimeoutMs: config.replication.controllerSocketTimeoutMs,
+      peerLimits: services.peerLimits())
     let registration = BrokerRegistration(session: session, broker: broker, version: version)
     let watcher = ConfigWatcher(session: session) { [unowned services, unowned runner] in
       Self.apply($0, $1, services, runner)
