@@ -14,7 +14,8 @@ SIZES = --brokers $(BROKERS) --coordinators $(COORDINATORS) \
 	--broker-port $(BROKER_PORT) --coordination-port $(COORDINATION_PORT)
 VENV = run/venv
 
-.PHONY: help up down status logs wipe build debug test test-swift test-clients lint bench demo clean
+.PHONY: help up down status logs wipe build debug test test-swift test-clients check-hot-path lint bench \
+	demo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -51,12 +52,17 @@ test: ## everything: units, scenarios, simulation, conventions, real clients
 	swift build --build-tests
 	$(MAKE) test-swift
 	$(MAKE) test-clients
+	$(MAKE) check-hot-path
 
 test-swift: ## units, scenarios, simulation and conventions
 	swift test --skip-build --parallel
 
 test-clients: ## real clients and real peers against real processes
 	JACKDAW_BIN=$(CURDIR)/.build/debug $(VENV)/bin/python -m pytest Tests/clients -q --timeout 300
+
+check-hot-path: build ## a release build allocates nothing for a Produce, and reads headers in nanoseconds
+	@deploy/dependencies.sh test
+	JACKDAW_BIN=$(CURDIR)/$(BUILD) $(VENV)/bin/python -m pytest Tests/hotpath -q --timeout 120
 
 bench: build ## start-up, memory, throughput and processor time of a cluster of its own
 	@$(JACKDAW) bench --directory $(RUN)/bench

@@ -110,6 +110,7 @@ public final class BrokerNode: Sendable {
     BrokerGauges.register(services)
     startGroups()
     try membership.join(services, endpoints: endpoints)
+    services.isServing = true
     if let first = services.loop(0) { services.replicas.startMaintenance(on: first) }
     try serveMetrics()
     Self.log.info("[KafkaServer id=\(services.brokerID.rawValue)] started")
@@ -181,6 +182,7 @@ public final class BrokerNode: Sendable {
     options.limits.receiveBufferBytes = Int32(clamping: network.receiveBufferBytes)
     // A consumer of old records must not hold up those who read what is in memory.
     options.limits.coldReads = services.io
+    options.limits.inputBudget = services.inputBudget
     return options
   }
 

@@ -5,6 +5,7 @@ import Platform
 import Settings
 import Synchronization
 import Telemetry
+import Transport
 import Values
 
 final class BrokerServices: Sendable {
@@ -19,11 +20,16 @@ final class BrokerServices: Sendable {
   let metrics: BrokerMetrics
   /// Threads for work that blocks.
   let io: IOPool
+  /// `queued.max.request.bytes`; nil: no bound.
+  let inputBudget: InputBudget?
+  /// Knows which controllers are real.
+  let controllerGate = ControllerGate()
 
   private let liveConfig: Mutex<BrokerConfig>
   private let epoch = Atomic<Int64>(-1)
   private let loopTable = Mutex<[BrokerLoop]>([])
   private let attached = Mutex(Attached())
+  private let serving = Atomic<Bool>(false)
   private let shuttingDown = Atomic<Bool>(false)
 
   /// Parts that are made after the services, because they need them.
@@ -45,6 +51,8 @@ final class BrokerServices: Sendable {
     self.clusterID = clusterID
     self.apis = apis
     self.io = io
+    let queued = config.network.queuedMaxRequestBytes
+    inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
     metrics = BrokerMetrics(loopCount: loopCount)
     liveConfig = Mutex(config)
   }
@@ -65,6 +73,12 @@ final class BrokerServices: Sendable {
   var brokerEpoch: BrokerEpoch {
     get { BrokerEpoch(epoch.load(ordering: .acquiring)) }
     set { epoch.store(newValue.rawValue, ordering: .releasing) }
+  }
+
+  /// Whether clients may ask: the broker is registered, and knows the cluster.
+  var isServing: Bool {
+    get { serving.load(ordering: .relaxed) }
+    set { serving.store(newValue, ordering: .relaxed) }
   }
 
   var isShuttingDown: Bool {
@@ -98,6 +112,14 @@ final class BrokerServices: Sendable {
 
   /// A topic's name by its id, from the metadata or from the replicas here.
   func topicName(_ id: Uuid) -> String? { metadata.topicName(id) ?? partitions.topicName(id) }
+
+  /// Limits of connections to other brokers.
+  func peerLimits(receiveBufferBytes: Int = -1) -> ConnectionLimits {
+    var limits = ConnectionLimits()
+    limits.connectTimeoutMs = config.network.connectionSetupTimeoutMs
+    limits.receiveBufferBytes = Int32(clamping: receiveBufferBytes)
+    return limits
+  }
 
   /// The racks of the live brokers, for sending consumers to a replica near them.
   func replicaSelector() -> ReplicaSelector {

@@ -150,6 +150,43 @@ public struct ByteReader: ~Copyable, ~Escapable {
     return text
   }
 
+  // MARK: Text that is known
+
+  /// Whether the bytes at `range` are those of `text`.
+  /// - Precondition: the range lies in the span.
+  public func isText(_ text: String, at range: Range<Int>) -> Bool {
+    span.withUnsafeBytes { bytes in
+      var text = text
+      return text.withUTF8 { known in
+        known.count == range.count
+          && UnsafeRawBufferPointer(known).elementsEqual(
+            UnsafeRawBufferPointer(rebasing: bytes[range]))
+      }
+    }
+  }
+
+  /// The bytes at `range` as UTF-8 text; the reader stays where it is.
+  /// - Precondition: the range lies in the span.
+  public func text(at range: Range<Int>) throws(ByteError) -> String {
+    let text = span.withUnsafeBytes {
+      String(validating: UnsafeRawBufferPointer(rebasing: $0[range]), as: UTF8.self)
+    }
+    guard let text else { throw .invalidText }
+    return text
+  }
+
+  /// A number by which equal bytes are found again (FNV-1a).
+  /// - Precondition: the range lies in the span.
+  public func hash(at range: Range<Int>) -> UInt64 {
+    span.withUnsafeBytes { bytes in
+      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+      for byte in UnsafeRawBufferPointer(rebasing: bytes[range]) {
+        hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+      }
+      return hash
+    }
+  }
+
   /// Checks that `count` elements of at least `size` bytes can still be there; returns `count`.
   @inlinable public func checkCount(_ count: Int, atLeast size: Int = 1) throws(ByteError) -> Int {
     guard count >= 0, count <= remaining / max(size, 1) else { throw .invalidLength(Int64(count)) }

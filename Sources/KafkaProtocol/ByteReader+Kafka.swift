@@ -64,6 +64,31 @@ extension ByteReader {
     return try readText(Int(length))
   }
 
+  /// The same where a certain text is likely: when that is what comes, no new string is made.
+  public mutating func readNullableString(
+    compact: Bool, expecting known: String?
+  ) throws(ByteError) -> String? {
+    let start = position
+    if let known, let range = try readNullableTextRange(compact: compact) {
+      if isText(known, at: range) { return known }
+    }
+    position = start
+    return try readNullableString(compact: compact)
+  }
+
+  /// Where a text lies, in positions from the start of the span; nil for null. It is not checked to
+  /// be UTF-8.
+  public mutating func readNullableTextRange(compact: Bool) throws(ByteError) -> Range<Int>? {
+    if compact {
+      guard let length = try readCompactLength() else { return nil }
+      guard length <= Int(Int16.max) else { throw .invalidLength(Int64(length)) }
+      return try readRange(length)
+    }
+    let length: Int16 = try readInt16()
+    guard length >= -1 else { throw .invalidLength(Int64(length)) }
+    return length < 0 ? nil : try readRange(Int(length))
+  }
+
   public mutating func readString(compact: Bool) throws(ByteError) -> String {
     guard let text = try readNullableString(compact: compact) else { throw .unexpectedNull }
     return text

@@ -22,13 +22,20 @@ public struct RequestHeader: Hashable, Sendable {
   /// Reads a header of whichever version its API calls for. An unknown API is read as version 1,
   /// and a newer version of a known one as that API's latest header, so that it can be refused by
   /// name: the answer needs the correlation id only.
-  public init(from reader: inout ByteReader) throws(ByteError) {
+  ///
+  /// - Parameter lastClientID: what the same connection's last request said; not made again when it
+  ///   says the same.
+  public init(
+    from reader: inout ByteReader, lastClientID: String? = nil
+  ) throws(ByteError) {
     apiKey = try reader.readInt16()
     apiVersion = try reader.readInt16()
     correlationID = try reader.readInt32()
     let version: Int16 = ApiKey(rawValue: apiKey)?.requestHeaderVersion(apiVersion) ?? 1
     // The client id keeps its plain form in version 2.
-    clientID = version >= 1 ? try reader.readNullableString(compact: false) : nil
+    clientID =
+      version >= 1
+      ? try reader.readNullableString(compact: false, expecting: lastClientID) : nil
     if version >= 2 { try reader.skipTaggedFields() }
   }
 

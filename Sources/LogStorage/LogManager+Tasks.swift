@@ -57,8 +57,21 @@ extension LogManager {
 
   /// Writes recovery points and log starts of all directories.
   public func checkpoint() {
+    checkpointRecoveryPoints()
+    checkpointLogStarts()
+  }
+
+  /// Recovery reads from these points on, so they must never be ahead of what was flushed.
+  public func checkpointRecoveryPoints() {
     for directory in liveDirectories {
-      do { try checkpoint(directory) } catch { note(error, in: directory) }
+      do { try checkpointRecoveryPoints(directory) } catch { note(error, in: directory) }
+    }
+  }
+
+  /// Below these offsets nothing is read, though the files may have it (DeleteRecords).
+  public func checkpointLogStarts() {
+    for directory in liveDirectories {
+      do { try checkpointLogStarts(directory) } catch { note(error, in: directory) }
     }
   }
 
@@ -67,19 +80,22 @@ extension LogManager {
     logs.filter { self.directory(of: $0.topicPartition) === directory }
   }
 
-  /// Recovery reads from these points on, so they must never be ahead of what was flushed.
-  private func checkpoint(_ directory: LogDirectory) throws(LogError) {
-    var recovery: [TopicPartition: Offset] = [:]
+  private func checkpointRecoveryPoints(_ directory: LogDirectory) throws(LogError) {
+    let points = logs(in: directory).reduce(into: [:]) {
+      $0[$1.topicPartition] = $1.recoveryPoint
+    }
+    try directory.recoveryPoints.write(points)
+  }
+
+  private func checkpointLogStarts(_ directory: LogDirectory) throws(LogError) {
     var starts: [TopicPartition: Offset] = [:]
     for log in logs(in: directory) {
-      recovery[log.topicPartition] = log.recoveryPoint
       // A start that is the first segment's base needs no telling.
       let start = log.withState { state in
         state.logStartOffset > state.segments[0].baseOffset ? state.logStartOffset : nil
       }
       starts[log.topicPartition] = start
     }
-    try directory.recoveryPoints.write(recovery)
     try directory.logStarts.write(starts)
   }
 
@@ -101,7 +117,8 @@ extension LogManager {
     for directory in liveDirectories {
       do {
         for log in logs(in: directory) { try log.close(now: now) }
-        try checkpoint(directory)
+        try checkpointRecoveryPoints(directory)
+        try checkpointLogStarts(directory)
         try LogError.mapping {
           try CleanShutdownFile.write(directory: directory.path, brokerEpoch: brokerEpoch)
         }

@@ -70,24 +70,32 @@ public final class PartitionLog: @unchecked Sendable {  // `state` is reached th
     leader bytes: UnsafeMutableRawBufferPointer, leaderEpoch: LeaderEpoch,
     origin: AppendOrigin = .client, now: WallTime
   ) throws(LogError) -> AppendResult {
-    let rules = withState { $0.config.effectiveRules }
-    let validator = RecordValidator(rules, origin: origin, now: now)
-    var validated: ValidatedRecords
-    do { validated = try validator.validate(bytes) } catch { throw .refused(error) }
+    let validated = try validate(bytes, origin: origin, now: now)
     let time = validated.logAppendTime
-    let size = validated.size
-    if var rebuilt = validated.rebuilt.take() {
-      return try rebuilt.withUnsafeMutableBytes { (raw) throws(LogError) in
-        try commit(raw, leaderEpoch, origin, logAppendTime: time, now: now)
-      }
+    return try validated.withBatches(of: bytes) { (batches) throws(LogError) in
+      try append(
+        validated: batches, logAppendTime: time, leaderEpoch: leaderEpoch, origin: origin, now: now)
     }
-    let batches = UnsafeMutableRawBufferPointer(rebasing: bytes[..<size])
-    return try commit(batches, leaderEpoch, origin, logAppendTime: time, now: now)
   }
 
-  private func commit(
-    _ batches: UnsafeMutableRawBufferPointer, _ leaderEpoch: LeaderEpoch, _ origin: AppendOrigin,
-    logAppendTime: Int64, now: WallTime
+  /// The first half of an append as leader: checksums, headers and the topic's rules. Takes no lock
+  /// that appends wait for.
+  public func validate(
+    _ bytes: UnsafeMutableRawBufferPointer, origin: AppendOrigin, now: WallTime
+  ) throws(LogError) -> ValidatedRecords {
+    let rules = withState { $0.config.effectiveRules }
+    let validator = RecordValidator(rules, origin: origin, now: now)
+    do { return try validator.validate(bytes) } catch { throw .refused(error) }
+  }
+
+  /// The second half: offsets are assigned, and the batches written.
+  ///
+  /// - Parameters:
+  ///   - batches: what `validate` accepted or rebuilt; patched in place.
+  ///   - logAppendTime: as `validate` told it.
+  public func append(
+    validated batches: UnsafeMutableRawBufferPointer, logAppendTime: Int64,
+    leaderEpoch: LeaderEpoch, origin: AppendOrigin, now: WallTime
   ) throws(LogError) -> AppendResult {
     let result = try withState { (state) throws(LogError) in
       try state.guarding {

@@ -32,7 +32,12 @@ extension EventLoop {
   /// The same without a closure, for timers that are set all the time.
   public func schedule(afterMs delay: Int64, _ target: any TimerTarget, tag: Int) -> LoopTimer {
     assert(isCurrent)
-    let deadline = now.advanced(milliseconds: max(0, delay))
+    return schedule(at: now.advanced(milliseconds: max(0, delay)), target, tag: tag)
+  }
+
+  /// The same at a point in time.
+  public func schedule(at deadline: Instant, _ target: any TimerTarget, tag: Int) -> LoopTimer {
+    assert(isCurrent)
     return LoopTimer(token: wheel.insert(.target(target, tag), at: tick(of: deadline)))
   }
 

@@ -59,14 +59,19 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
   private var isRunning = true
   private let idle = Atomic<Int64>(0)
 
+  /// In a struct, because an array of bare closures makes a box around each of them.
+  struct Message: Sendable {
+    let run: @Sendable () -> Void
+  }
+
   struct Mailbox {
-    var messages: [@Sendable () -> Void] = []
+    var messages: [Message] = []
     // The loop is in, or on its way into, epoll_wait: the next message must write to `wakeup`.
     var isSleeping = false
     var isClosed = false
   }
   private let mailbox = Mutex(Mailbox())
-  private var batch: [@Sendable () -> Void] = []
+  private var batch: [Message] = []
 
   var watched: [Watched] = []
   var freeWatched: [Int] = []
@@ -113,7 +118,7 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
   private func enqueue(_ body: @escaping @Sendable () -> Void) -> Bool {
     let (accepted, mustWake) = mailbox.withLock { mailbox in
       if mailbox.isClosed { return (false, false) }
-      mailbox.messages.append(body)
+      mailbox.messages.append(Message(run: body))
       defer { mailbox.isSleeping = false }
       return (true, mailbox.isSleeping)
     }
@@ -240,7 +245,7 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
   /// Runs what had arrived when it began; what those send comes next turn, after the sockets.
   private func runMessages() {
     mailbox.withLock { swap(&$0.messages, &batch) }
-    for message in batch { message() }
+    for message in batch { message.run() }
     batch.removeAll(keepingCapacity: batch.capacity <= 1024)
   }
 

@@ -77,49 +77,70 @@ public struct BatchHeader: Equatable, Sendable {
 
   /// Reads the header at the start of `bytes`; the records behind it need not be there.
   public init(_ bytes: UnsafeRawBufferPointer) throws(RecordError) {
-    var cursor = RawCursor(bytes)
-    guard let offset = cursor.int64(), let length = cursor.int32(), let word = cursor.uint32(),
-      let magic = cursor.int8()
-    else { throw .corrupt("\(bytes.count) bytes are less than a batch header") }
+    guard bytes.count >= Self.sizeOfPrefix, let base = bytes.baseAddress else {
+      throw Self.tooShort(bytes.count)
+    }
+    let magic = base.load(fromByteOffset: Position.magic, as: Int8.self)
+    let length = Int32(
+      bigEndian: base.loadUnaligned(fromByteOffset: Position.length, as: Int32.self))
     guard (0...2).contains(magic) else { throw .unknownMagic(magic) }
     guard Int(length) >= Self.smallestSize(magic: magic) - Self.logOverhead else {
       throw .corrupt("length \(length) of a batch of format \(magic)")
     }
+    if magic == 2 {
+      guard bytes.count >= Self.sizeV2 else { throw Self.tooShort(bytes.count) }
+      self.init(v2: base)
+    } else {
+      try self.init(legacy: bytes)
+    }
+  }
+
+  private static func tooShort(_ count: Int) -> RecordError {
+    .corrupt("\(count) bytes are less than a batch header")
+  }
+
+  /// One check of the size before, then plain loads: every batch that passes a broker is read by
+  /// this several times.
+  /// - Precondition: 61 bytes are there.
+  private init(v2 base: UnsafeRawPointer) {
+    func load<T: FixedWidthInteger & BitwiseCopyable>(_ position: Int) -> T {
+      T(bigEndian: base.loadUnaligned(fromByteOffset: position, as: T.self))
+    }
+    baseOffset = load(Position.baseOffset)
+    batchLength = load(Position.length)
+    partitionLeaderEpoch = load(Position.partitionLeaderEpoch)
+    magic = 2
+    crc = load(Position.crc)
+    attributes = load(Position.attributes)
+    lastOffsetDelta = load(Position.lastOffsetDelta)
+    baseTimestamp = load(Position.baseTimestamp)
+    maxTimestamp = load(Position.maxTimestamp)
+    producerID = load(Position.producerID)
+    producerEpoch = load(Position.producerEpoch)
+    baseSequence = load(Position.baseSequence)
+    recordCount = load(Position.recordCount)
+  }
+
+  /// Formats 0 and 1: the checksum stands where format 2 has the leader epoch.
+  private init(legacy bytes: UnsafeRawBufferPointer) throws(RecordError) {
+    var cursor = RawCursor(bytes)
+    guard let offset = cursor.int64(), let length = cursor.int32(), let sum = cursor.uint32(),
+      let magic = cursor.int8(), let attributes = cursor.int8(),
+      let time = magic == 1 ? cursor.int64() : Self.noTimestamp
+    else { throw .corrupt("\(bytes.count) bytes are less than a message header") }
     baseOffset = offset
     batchLength = length
     self.magic = magic
-    guard magic == 2 else {
-      // `word` is the checksum here, the leader epoch there.
-      guard let attributes = cursor.int8(),
-        let time = magic == 1 ? cursor.int64() : Self.noTimestamp
-      else { throw .corrupt("\(bytes.count) bytes are less than a message header") }
-      crc = word
-      self.attributes = UInt16(UInt8(bitPattern: attributes))
-      partitionLeaderEpoch = -1
-      lastOffsetDelta = 0
-      baseTimestamp = time
-      maxTimestamp = time
-      producerID = Self.noProducerID
-      producerEpoch = -1
-      baseSequence = Self.noSequence
-      recordCount = self.attributes & Attribute.codec == 0 ? 1 : -1
-      return
-    }
-    guard bytes.count >= Self.sizeV2, let sum = cursor.uint32(), let attributes = cursor.int16(),
-      let delta = cursor.int32(), let first = cursor.int64(), let latest = cursor.int64(),
-      let producer = cursor.int64(), let epoch = cursor.int16(), let sequence = cursor.int32(),
-      let count = cursor.int32()
-    else { throw .corrupt("\(bytes.count) bytes are less than a batch header") }
-    partitionLeaderEpoch = Int32(bitPattern: word)
     crc = sum
-    self.attributes = UInt16(bitPattern: attributes)
-    lastOffsetDelta = delta
-    baseTimestamp = first
-    maxTimestamp = latest
-    producerID = producer
-    producerEpoch = epoch
-    baseSequence = sequence
-    recordCount = count
+    self.attributes = UInt16(UInt8(bitPattern: attributes))
+    partitionLeaderEpoch = -1
+    lastOffsetDelta = 0
+    baseTimestamp = time
+    maxTimestamp = time
+    producerID = Self.noProducerID
+    producerEpoch = -1
+    baseSequence = Self.noSequence
+    recordCount = self.attributes & Attribute.codec == 0 ? 1 : -1
   }
 
   // MARK: What the fields say

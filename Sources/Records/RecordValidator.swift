@@ -16,6 +16,19 @@ public struct ValidatedRecords: ~Copyable {
   public var logAppendTime: Int64
   /// The header of the first batch, before offsets are assigned.
   public var header: BatchHeader
+
+  /// Hands out the batches to append: those of `bytes`, where they lie, or the rebuilt ones.
+  /// - Precondition: `bytes` are what was validated.
+  public consuming func withBatches<R, E: Error>(
+    of bytes: UnsafeMutableRawBufferPointer,
+    _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+  ) throws(E) -> R {
+    let size = size
+    guard var rebuilt = rebuilt.take() else {
+      return try body(UnsafeMutableRawBufferPointer(rebasing: bytes[..<size]))
+    }
+    return try rebuilt.withUnsafeMutableBytes(body)
+  }
 }
 
 /// What a leader does with records before it appends them.

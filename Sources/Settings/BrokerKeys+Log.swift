@@ -13,8 +13,6 @@ extension ConfigTable {
       Level for topics that compress with zstd.
     log.cleaner.backoff.ms long 15000 0.. cluster medium +
       Pause of the cleaner when nothing is dirty.
-    log.cleaner.dedupe.buffer.load.factor double 0.9 * cluster medium +
-      How full the cleaner's table of keys may get.
     log.cleaner.dedupe.buffer.size long 134217728 * cluster medium +
       Memory for the cleaner's table of keys, over all its threads.
     log.cleaner.delete.retention.ms long 86400000 0.. cluster medium +
@@ -23,8 +21,8 @@ extension ConfigTable {
       Whether compacted topics are cleaned.
     log.cleaner.io.buffer.load.factor double 0.9 * cluster medium +
       How full the cleaner's table of keys may get.
-    log.cleaner.io.buffer.size int 524288 0.. cluster medium +
-      Memory for the cleaner's reads and writes, over all its threads.
+    log.cleaner.io.buffer.size int 524288 0.. cluster medium -
+      the cleaner reads and writes batch by batch
     log.cleaner.io.max.bytes.per.second double 1.7976931348623157E308 * cluster medium +
       The cleaner's reads and writes together stay below this rate.
     log.cleaner.max.compaction.lag.ms long 9223372036854775807 1.. cluster medium +
@@ -33,8 +31,8 @@ extension ConfigTable {
       Share of a log that must be dirty before it is cleaned.
     log.cleaner.min.compaction.lag.ms long 0 0.. cluster medium +
       The shortest a record stays uncompacted.
-    log.cleaner.threads int 1 0.. cluster medium +
-      Threads that clean logs.
+    log.cleaner.threads int 1 0.. cluster medium -
+      one log is cleaned at a time, on a thread of num.io.threads
     log.cleanup.policy list delete {compact,delete} cluster medium +
       What happens to old segments: delete, compact, or both.
     log.dir string /tmp/kafka-logs * fixed high +
@@ -73,8 +71,8 @@ extension ConfigTable {
       Both of the above at once; deprecated.
     log.message.timestamp.type string CreateTime {CreateTime,LogAppendTime} cluster medium +
       Whether a record's timestamp is its creation or its append.
-    log.preallocate bool false * cluster medium +
-      Whether a segment's file is given its full size at once.
+    log.preallocate bool false * cluster medium -
+      segments grow as they are written
     log.retention.bytes long -1 * cluster high +
       The most a partition's log may hold before old segments go; -1 for no limit.
     log.retention.check.interval.ms long 300000 1.. fixed medium +
@@ -105,7 +103,7 @@ extension ConfigTable {
       Threads that recover logs at start, for each directory.
     unclean.leader.election.enable bool false * cluster high +
       Whether a replica that is behind may lead when no other is left, losing records.
-    unclean.leader.election.interval.ms long 300000 1.. fixed low +
-      How often that is looked at.
+    unclean.leader.election.interval.ms long 300000 1.. fixed low -
+      unclean leaders are elected as soon as that is allowed, in ZooKeeper mode
     """
 }

@@ -53,8 +53,8 @@ extension ConfigTable {
       replication quotas are not enforced yet
     max.incremental.fetch.session.cache.slots int 1000 0.. fixed medium +
       The most incremental fetch sessions that are remembered.
-    max.request.partition.size.limit int 2000 1.. fixed medium +
-      The most partitions one DescribeTopicPartitions response names.
+    max.request.partition.size.limit int 2000 1.. fixed medium -
+      DescribeTopicPartitions is not served in ZooKeeper mode
     num.partitions int 1 1.. fixed medium +
       Partitions of topics that are created automatically.
     num.replica.alter.log.dirs.threads int null * fixed high -

@@ -66,10 +66,10 @@ extension ConfigTable {
       How long this broker waits for another's answer.
     reserved.broker.max.id int 1000 0.. fixed medium +
       The largest id that can be given by hand when ids are generated.
-    socket.connection.setup.timeout.max.ms long 30000 * fixed medium +
-      The longest wait for a connection to another broker.
+    socket.connection.setup.timeout.max.ms long 30000 * fixed medium -
+      every attempt waits for socket.connection.setup.timeout.ms; it does not grow
     socket.connection.setup.timeout.ms long 10000 * fixed medium +
-      The first wait for a connection to another broker.
+      How long a connection to another broker may take to be made.
     socket.listen.backlog.size int 50 1.. fixed medium +
       Connections the system may hold before they are accepted.
     socket.receive.buffer.bytes int 102400 * fixed high +
@@ -86,8 +86,8 @@ extension ConfigTable {
       Coordination servers, host:port separated by commas, with an optional path at the end.
     zookeeper.connection.timeout.ms int null * fixed high +
       How long the first connection may take; the session timeout when absent.
-    zookeeper.max.in.flight.requests int 10 1.. fixed high +
-      Requests sent to the coordination service before waiting for answers.
+    zookeeper.max.in.flight.requests int 10 1.. fixed high -
+      requests are sent one behind the other without waiting for answers
     zookeeper.metadata.migration.enable bool false * fixed high !
       migration to KRaft is not supported yet
     zookeeper.session.timeout.ms int 18000 * fixed high +

@@ -51,8 +51,8 @@ extension ConfigTable {
       The shortest a record stays uncompacted.
     min.insync.replicas int 1 1.. cluster medium +
       In-sync replicas that acks=all needs.
-    preallocate bool false * cluster medium +
-      Whether a segment's file is given its full size at once.
+    preallocate bool false * cluster medium -
+      segments grow as they are written
     remote.log.copy.disable bool false * cluster medium -
       tiered storage is not supported yet, so nothing reads this
     remote.log.delete.on.disable bool false * cluster medium -

@@ -26,10 +26,12 @@ extension Connection: ReadinessHandler {
       let consumed = process(bytes)
       if state != .closed {
         input.append(UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...]))
+        claimInput()
       }
       return
     }
     receiveBehindHeldInput(scratch)
+    claimInput()
   }
 
   /// Part of a frame is here: the rest lands behind it, and what follows in the scratch memory.
@@ -96,11 +98,13 @@ extension Connection: ReadinessHandler {
   func processHeld() {
     hasHeldInput = false
     processInput()
+    claimInput()
   }
 
   private func processInput() {
     let consumed = process(input.bytes)
     if state == .closed { input.release() } else { input.consume(consumed) }
+    if consumed > 0 { returnInput() }
   }
 
   /// Hands out all that is complete; returns how many bytes that was. Stops when reading is paused.

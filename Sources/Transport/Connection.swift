@@ -53,6 +53,10 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   var isPaused = false
   var holds = 0
   var isReceiving = false
+  /// Bytes of the input budget that the frame at the front of the input has taken.
+  var lent = 0
+  /// Not reading because the input budget is used up.
+  var isOverBudget = false
   /// Input was left unread because reading was paused; there may be whole frames in it.
   var hasHeldInput = false
   /// `become` was called: input that the old handler did not want is looked at again.
@@ -168,6 +172,7 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     if let watch { loop.unwatch(watch) }
     watch = nil
     channel.close()
+    returnInput()
     // A handler that closes in the middle of its frame may still be looking at the frame.
     if !isReceiving { input.release() }
     progress = SendProgress()
@@ -208,5 +213,7 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     scheduleFlush()
   }
 
-  var mayRead: Bool { state == .open && !isPaused && holds == 0 && !sawEnd }
+  var mayRead: Bool {
+    state == .open && !isPaused && holds == 0 && !sawEnd && !isOverBudget
+  }
 }

@@ -51,6 +51,8 @@ public struct ConnectionLimits: Sendable {
   /// `socket.request.max.bytes`: a frame above this ends the connection. In stream mode: the most
   /// that may lie unconsumed.
   public var maxFrameBytes = 104_857_600
+  /// Shared by connections whose half-received frames are bounded together; nil: not bounded.
+  public var inputBudget: InputBudget?
   /// Unsent output above which the socket is not read from any more; accepted connections only.
   public var highWaterBytes = 1 << 20
   /// Unsent output below which it is read from again.

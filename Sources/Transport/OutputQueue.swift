@@ -9,7 +9,7 @@ public struct ReplySlot: Hashable, Sendable {
 /// Replies in request order: what is ready, then places that wait, each followed by what was
 /// written after it.
 struct OutputQueue {
-  private final class Place {
+  private struct Place {
     /// The parked reply; nil while it waits.
     var reply: OutputBuffer?
     /// What was written behind it, up to the next place.
@@ -41,7 +41,7 @@ struct OutputQueue {
     guard let last = places.last else { return readyBuffer() }
     if let tail = last.tail { return tail }
     let tail = pool.take()
-    last.tail = tail
+    places[places.count - 1].tail = tail
     return tail
   }
 
@@ -63,11 +63,10 @@ struct OutputQueue {
     guard slot.sequence >= firstSequence else { return nil }
     let index = slot.sequence - firstSequence
     guard index < UInt64(places.count) else { return nil }
-    let place = places[Int(index)]
-    guard place.reply == nil else { return nil }
+    guard places[Int(index)].reply == nil else { return nil }
     if index == 0 { return readyBuffer() }
     let reply = pool.take()
-    place.reply = reply
+    places[Int(index)].reply = reply
     return reply
   }
 

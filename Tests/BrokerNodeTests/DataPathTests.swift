@@ -98,7 +98,7 @@ func fetch(_ topic: String, offset: Int64, maxBytes: Int32 = 1 << 20, waitMs: In
     defer { broker.stop() }
     broker.assign("t", 0..<1)
     let client = try BlockingClient(port: broker.port)
-    func send(_ sequence: Int32) throws -> ProduceHandler.PartitionAnswer {
+    func send(_ sequence: Int32) throws -> ProduceResponse.PartitionProduceResponse {
       let bytes = batch(2, producer: 9, sequence: sequence)
       return try client.ask(produce(bytes, to: "t"), version: 9).responses[0].partitionResponses[0]
     }

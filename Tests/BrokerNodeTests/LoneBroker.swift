@@ -20,7 +20,11 @@ final class LoneBroker {
   private var epochs: [TopicPartition: (leader: Int32, partition: Int32)] = [:]
 
   /// Starts broker 1 on a free port of the loopback, with logs in `folder`.
-  init(folder: URL? = nil, settings: [String: String] = [:]) throws {
+  /// - Parameter whileJoining: gets the port while the broker registers.
+  init(
+    folder: URL? = nil, settings: [String: String] = [:],
+    whileJoining: (@Sendable (UInt16) -> Void)? = nil
+  ) throws {
     let folder = try folder ?? Fixtures.temporaryFolder()
     var sources = SettingSources()
     let all = [
@@ -33,7 +37,9 @@ final class LoneBroker {
     self.folder = folder
     let loop = try EventLoop(name: "control")
     controlLoop = loop
-    node = try BrokerNode(try BrokerConfig(sources), controlLoop: loop) { _, _ in MadeUpCluster() }
+    node = try BrokerNode(try BrokerConfig(sources), controlLoop: loop) { _, _ in
+      MadeUpCluster(whileJoining: whileJoining)
+    }
   }
 
   var port: UInt16 { node.address?.port ?? 0 }
@@ -114,11 +120,20 @@ final class LoneBroker {
 }
 
 private final class MadeUpCluster: ClusterMembership {
+  private let whileJoining: (@Sendable (UInt16) -> Void)?
+
+  init(whileJoining: (@Sendable (UInt16) -> Void)?) { self.whileJoining = whileJoining }
+
   func connect() throws(StartupError) -> String { "AAAAAAAAAAAAAAAAAAAAAA" }
   func generateBrokerID() throws(StartupError) -> BrokerID { BrokerID(1001) }
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError) {
+    whileJoining?(endpoints[0].port)
     services.brokerEpoch = BrokerEpoch(1)
   }
+  /// The cluster has had one controller, or a few.
+  func confirmController(
+    _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void
+  ) { completion(epoch.rawValue <= 3) }
   func loadTopicConfigs(_ topics: [String], _ completion: @escaping @Sendable () -> Void) {
     completion()
   }

@@ -264,9 +264,9 @@ class Broker(Process):
 
 
 class Cluster:
-    """Brokers 1…n on a coordination ensemble."""
+    """Brokers 1…n on a coordination ensemble; `each` has settings of single brokers."""
 
-    def __init__(self, folder, brokers=3, coordinators=3, real=(), settings=None):
+    def __init__(self, folder, brokers=3, coordinators=3, real=(), settings=None, each=None):
         self.folder = pathlib.Path(folder)
         self.ensemble = Ensemble(self.folder, coordinators, real)
         spread = {
@@ -277,7 +277,8 @@ class Cluster:
             **(settings or {}),
         }
         self.brokers = {
-            number: Broker(self.folder, number, self.ensemble.connect, spread)
+            number: Broker(self.folder, number, self.ensemble.connect,
+                           {**spread, **(each or {}).get(number, {})})
             for number in range(1, brokers + 1)}
 
     def __enter__(self):

@@ -22,11 +22,23 @@ protocol ClusterMembership: AnyObject, Sendable {
   /// any thread.
   func loadTopicConfigs(_ topics: [String], _ completion: @escaping @Sendable () -> Void)
 
+  /// Whether the cluster has had a controller of this epoch, asked of the store; `completion` comes
+  /// on any thread.
+  func confirmController(
+    _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void)
+
   /// Tells the controller that a log directory of this broker has failed.
   func reportFailedDirectory()
 
   /// Gives up the registration and, if this is the controller, the office.
   func leave()
+}
+
+extension ClusterMembership {
+  /// Where the store does not count controllers.
+  func confirmController(
+    _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void
+  ) { completion(true) }
 }
 
 /// Why a broker cannot start: one line for a person.

@@ -47,7 +47,8 @@ final class ControllerChannel: @unchecked Sendable {  // confined to `loop`
     let made = PeerChannel(
       to: endpoint.host, port: endpoint.port, on: loop,
       clientID: "\(services.brokerID.rawValue)", name: "controller \(id.rawValue)",
-      timeoutMs: services.config.replication.controllerSocketTimeoutMs)
+      timeoutMs: services.config.replication.controllerSocketTimeoutMs,
+      limits: services.peerLimits())
     channel = made
     return made
   }

@@ -6,6 +6,7 @@ import KafkaProtocol
 import Metadata
 import Platform
 import Telemetry
+import Transport
 import Values
 
 /// Confined to its loop.
@@ -21,6 +22,7 @@ final class BrokerRequestChannel {
   private let controllerID: BrokerID
   private let listener: String
   private let timeoutMs: Int64
+  private let limits: ConnectionLimits
   private let answered: (BrokerRequest, BrokerAnswer) -> Void
   private let topicName: (Uuid) -> String?
   private var queue: [Item] = []
@@ -37,13 +39,14 @@ final class BrokerRequestChannel {
   ///   - answered: called on the loop with each answer.
   init(
     to broker: BrokerImage, listener: String, controllerID: BrokerID, timeoutMs: Int64,
-    on loop: EventLoop, topicName: @escaping (Uuid) -> String?,
+    limits: ConnectionLimits, on loop: EventLoop, topicName: @escaping (Uuid) -> String?,
     answered: @escaping (BrokerRequest, BrokerAnswer) -> Void
   ) {
     self.broker = broker
     self.listener = listener
     self.controllerID = controllerID
     self.timeoutMs = timeoutMs
+    self.limits = limits
     self.loop = loop
     self.topicName = topicName
     self.answered = answered
@@ -110,7 +113,7 @@ final class BrokerRequestChannel {
     guard let endpoint = broker.endpoint(listener) else { return nil }
     let made = PeerChannel(
       to: endpoint.host, port: endpoint.port, on: loop, clientID: "\(controllerID.rawValue)",
-      name: "broker \(broker.id.rawValue)", timeoutMs: timeoutMs)
+      name: "broker \(broker.id.rawValue)", timeoutMs: timeoutMs, limits: limits)
     peer = made
     return made
   }

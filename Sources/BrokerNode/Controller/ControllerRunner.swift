@@ -7,6 +7,7 @@ import Metadata
 import Platform
 import Synchronization
 import Telemetry
+import Transport
 import Values
 import ZooKeeperClient
 
@@ -20,6 +21,7 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
   private var replies: [Int: (ControlAnswer) -> Void] = [:]
   private var nextRequest = 0
   private let requestTimeoutMs: Int64
+  private let peerLimits: ConnectionLimits
   private let active = Atomic<Bool>(false)
   private let gauges = Gauges()
   private static let log = Log("controller")
@@ -38,11 +40,15 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     let values = Mutex(Values())
   }
 
-  init(session: ZooKeeperSession, machine: ZooKeeperController, requestTimeoutMs: Int64) {
+  init(
+    session: ZooKeeperSession, machine: ZooKeeperController, requestTimeoutMs: Int64,
+    peerLimits: ConnectionLimits
+  ) {
     self.session = session
     loop = session.loop
     self.machine = machine
     self.requestTimeoutMs = requestTimeoutMs
+    self.peerLimits = peerLimits
   }
 
   /// From any thread.
@@ -144,7 +150,7 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     channels.removeValue(forKey: broker.id)?.close()
     channels[broker.id] = BrokerRequestChannel(
       to: broker, listener: machine.listener, controllerID: machine.brokerID,
-      timeoutMs: requestTimeoutMs, on: loop,
+      timeoutMs: requestTimeoutMs, limits: peerLimits, on: loop,
       topicName: { [unowned self] in machine.control.image.topics.name(of: $0) },
       answered: { [unowned self] request, answer in
         step(.answer(request.broker, request.brokerEpoch, answer))

@@ -82,7 +82,8 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
       seed: UInt64.random(in: .min ... .max))
     let runner = ControllerRunner(
       session: session, machine: machine,
-      requestTimeoutMs: config.replication.controllerSocketTimeoutMs)
+      requestTimeoutMs: config.replication.controllerSocketTimeoutMs,
+      peerLimits: services.peerLimits())
     let registration = BrokerRegistration(session: session, broker: broker, version: version)
     let watcher = ConfigWatcher(session: session) { [unowned services, unowned runner] in
       Self.apply($0, $1, services, runner)
@@ -148,6 +149,23 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     loop.execute { [self] in
       guard let watcher else { return completion() }
       watcher.load(topics.map { "topics/\($0)" }, completion)
+    }
+  }
+
+  /// `/controller_epoch` rises before a controller says its first word. `sync` brings this session's
+  /// server up to date, so that a real controller is never taken for a made-up one.
+  func confirmController(
+    _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void
+  ) {
+    loop.execute { [self] in
+      session.client.sync(ZnodePath.controllerEpoch) { [self] _ in
+        session.read([.data(ZnodePath.controllerEpoch, watch: false)]) { results in
+          guard case .content(let content) = results[0],
+            let known = ControllerEpochZnode.decode(content.data)
+          else { return completion(false) }
+          completion(epoch <= known)
+        }
+      }
     }
   }
 

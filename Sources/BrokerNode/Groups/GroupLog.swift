@@ -35,12 +35,14 @@ struct GroupLog: Sendable {
     _ records: [GroupRecord], transaction: TransactionalProducer?, on loop: BrokerLoop
   ) throws(PartitionFailure) -> Appended {
     var batch = try build(records, transaction, at: loop.wallNow)
+    var effects: [PartitionReplica.Effect] = []
     let appended: Partition.Appended = try batch.withMutableBytes {
       bytes throws(PartitionFailure) in
       try partition.append(
-        bytes, acks: -1, origin: .coordinator, epoch: epoch, now: loop.now, wallNow: loop.wallNow)
+        bytes, acks: -1, origin: .coordinator, epoch: epoch, now: loop.now, wallNow: loop.wallNow,
+        into: &effects)
     }
-    services.replicas.appended(to: partition, appended, on: loop)
+    services.replicas.appended(to: partition, appended, effects, on: loop)
     return Appended(
       baseOffset: appended.result.baseOffset, endOffset: appended.result.lastOffset + 1)
   }

@@ -84,11 +84,18 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
     }
   }
 
+  private static let loadAgainMs: Int64 = 1_000
+
   private func finishLoading(_ loader: GroupLoader, failure: String?, started: Instant) {
     guard status == .loading else { return }
     if let failure {
       GroupCoordinator.log.error(
         "groups not loaded: \(failure)", ["partition": log.partition.id])
+      // Serving a part of them would lose offsets, giving up would lock the groups out until the
+      // next election: members are told to wait, and the log is read again.
+      loop.eventLoop.schedule(afterMs: Self.loadAgainMs) { [self] in
+        if status == .loading { load() }
+      }
       return
     }
     var effects: [GroupEffect] = []

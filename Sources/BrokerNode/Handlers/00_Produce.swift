@@ -8,39 +8,29 @@
 /// - Version 7 is the first whose clients know zstd.
 /// - Version 8 tells which records were at fault (KIP-467); 10 names the new leader when there is
 ///   one (KIP-951).
+///
+/// Nothing is allocated for a request that succeeds (`make check-hot-path` counts): it is read in
+/// place, and what holds its rows while it waits is used again.
 import Bytes
 import KafkaMessages
 import KafkaProtocol
 import Records
 import Values
 
-enum ProduceHandler: ApiHandler {
-  typealias PartitionAnswer = ProduceResponse.PartitionProduceResponse
+enum ProduceHandler: InPlaceHandler {
+  static var api: ApiKey { .produce }
 
-  static func handle(_ request: ProduceRequest, _ context: RequestContext) {
+  static func handle(_ reader: inout ByteReader, _ context: RequestContext) throws(ByteError) {
+    let produce = context.loop.takeProduce()
+    do throws(ByteError) {
+      try produce.read(&reader, context)
+    } catch {
+      produce.retire(on: context.loop)
+      throw error
+    }
     context.services.metrics.produceRequests.add()
-    let produce = ProduceOperation(context, acks: request.acks)
-    guard (-1...1).contains(request.acks) else {
-      produce.refuseAll(request, .invalidRequiredAcks)
-      produce.answer(context, timeoutMs: 0)
-      return
-    }
-    for topic in request.topicData {
-      var answers: [PartitionAnswer] = []
-      answers.reserveCapacity(topic.partitionData.count)
-      for (place, data) in topic.partitionData.enumerated() {
-        answers.append(
-          produce.append(
-            data, to: topic.name, context,
-            place: (topic: produce.response.responses.count, partition: place)))
-      }
-      produce.response.responses.append(
-        ProduceResponse.TopicProduceResponse {
-          $0.name = topic.name
-          $0.partitionResponses = answers
-        })
-    }
-    produce.answer(context, timeoutMs: Int64(request.timeoutMs))
+    produce.appendAll(context)
+    if !produce.answer(context) { produce.retire(on: context.loop) }
   }
 }
 
@@ -48,79 +38,113 @@ enum ProduceHandler: ApiHandler {
 final class ProduceOperation: WaitingRequest {
   /// A partition whose in-sync replicas do not all have the records yet.
   private struct Wait {
-    var partition: Partition
     var requiredOffset: Offset
     var epoch: LeaderEpoch
-    var place: (topic: Int, partition: Int)
+    /// Its row in the frame.
+    var place: Int
   }
 
-  var response = ProduceResponse()
-  private let acks: Int16
+  private var frame = ProduceFrame()
   private var waits: [Wait] = []
-  private var hasFailed = false
+  /// What the waits are for, one by one.
+  private var partitions: [Partition] = []
+  /// Rows that failed while they were appended.
+  private var failures: [(place: Int, failure: PartitionFailure)] = []
   private var pending: PendingReply?
+  /// The listener that the client came in by, to tell it a new leader's address there.
+  private var listener = ""
 
-  init(_ context: RequestContext, acks: Int16) { self.acks = acks }
+  func read(_ reader: inout ByteReader, _ context: RequestContext) throws(ByteError) {
+    try frame.read(&reader, version: context.version, names: &context.loop.names)
+    listener = context.client.listener
+  }
+
+  func retire(on loop: BrokerLoop) {
+    frame.removeAll()
+    waits.removeAll(keepingCapacity: true)
+    partitions.removeAll(keepingCapacity: true)
+    failures.removeAll()
+    pending = nil
+    loop.give(self)
+  }
 
   // MARK: Appending
 
-  func append(
-    _ data: ProduceRequest.PartitionProduceData, to topic: String, _ context: RequestContext,
-    place: (topic: Int, partition: Int)
-  ) -> ProduceHandler.PartitionAnswer {
+  func appendAll(_ context: RequestContext) {
+    guard (-1...1).contains(frame.acks) else {
+      for place in frame.rows.indices {
+        frame.rows[place].errorCode = ErrorCode.invalidRequiredAcks.rawValue
+      }
+      return
+    }
+    var place = 0
+    for topic in frame.topics {
+      for _ in 0..<topic.partitionCount {
+        append(place, to: topic.name, context)
+        place += 1
+      }
+    }
+  }
+
+  private func append(_ place: Int, to topic: String, _ context: RequestContext) {
     do throws(PartitionFailure) {
-      return try appendChecked(data, to: topic, context, place: place)
+      try appendChecked(place, to: topic, context)
     } catch {
-      hasFailed = true
       context.services.metrics.failedProduce.add()
-      return failed(data.index, error, topic: topic, context)
+      frame.rows[place].errorCode = error.code.rawValue
+      failures.append((place, error))
     }
   }
 
   private func appendChecked(
-    _ data: ProduceRequest.PartitionProduceData, to topic: String, _ context: RequestContext,
-    place: (topic: Int, partition: Int)
-  ) throws(PartitionFailure) -> ProduceHandler.PartitionAnswer {
+    _ place: Int, to topic: String, _ context: RequestContext
+  ) throws(PartitionFailure) {
     let services = context.services
+    let index = frame.rows[place].index
     guard !InternalTopics.contains(topic) || context.clientID == "__admin_client" else {
       throw PartitionFailure(.invalidTopicException)
     }
-    guard let partition = services.partitions[topic, data.index] else {
-      throw services.missing(TopicPartition(topic, data.index))
+    guard let partition = services.partitions[topic, index] else {
+      throw services.missing(TopicPartition(topic, index))
     }
-    guard case .inFrame(let range) = data.records, !range.isEmpty else {
+    guard let range = frame.rows[place].records, !range.isEmpty else {
       throw PartitionFailure(.invalidRecord, "Produce request has no record batches")
     }
     let records = UnsafeMutableRawBufferPointer(rebasing: context.frame[range])
-    try checkFormat(UnsafeRawBufferPointer(records), version: context.version)
-    let appended: Partition.Appended
-    do throws(PartitionFailure) {
-      appended = try partition.append(
-        records, acks: acks, now: context.loop.now, wallNow: context.loop.wallNow)
-    } catch {
-      services.replicas.note(error, partition)
-      throw error
-    }
+    try Self.checkFormat(UnsafeRawBufferPointer(records), version: context.version)
+    let appended = try append(records, to: partition, context)
     let result = appended.result
     services.metrics.messagesIn.add(result.recordCount)
     services.metrics.bytesIn.add(Int64(result.size))
-    services.replicas.appended(to: partition, appended, on: context.loop)
-    if acks == -1, !appended.isReplicated {
+    if frame.acks == -1, !appended.isReplicated {
       waits.append(
-        Wait(
-          partition: partition, requiredOffset: result.lastOffset + 1, epoch: appended.epoch,
-          place: place))
+        Wait(requiredOffset: result.lastOffset + 1, epoch: appended.epoch, place: place))
+      partitions.append(partition)
     }
-    return ProduceHandler.PartitionAnswer {
-      $0.index = data.index
-      $0.baseOffset = result.baseOffset
-      $0.logAppendTimeMs = result.logAppendTime
-      $0.logStartOffset = result.logStartOffset
+    frame.rows[place].baseOffset = result.baseOffset
+    frame.rows[place].logAppendTimeMs = result.logAppendTime
+    frame.rows[place].logStartOffset = result.logStartOffset
+  }
+
+  private func append(
+    _ records: UnsafeMutableRawBufferPointer, to partition: Partition, _ context: RequestContext
+  ) throws(PartitionFailure) -> Partition.Appended {
+    let (loop, replicas, acks) = (context.loop, context.services.replicas, frame.acks)
+    do throws(PartitionFailure) {
+      return try loop.withEffects { (effects) throws(PartitionFailure) in
+        let appended = try partition.append(
+          records, acks: acks, now: loop.now, wallNow: loop.wallNow, into: &effects)
+        replicas.appended(to: partition, appended, effects, on: loop)
+        return appended
+      }
+    } catch {
+      replicas.note(error, partition)
+      throw error
     }
   }
 
   /// What a version's clients may send, beyond what every batch is checked for.
-  private func checkFormat(
+  private static func checkFormat(
     _ records: UnsafeRawBufferPointer, version: Int16
   ) throws(PartitionFailure) {
     let first: BatchHeader
@@ -152,126 +176,106 @@ final class ProduceOperation: WaitingRequest {
 
   // MARK: Answering
 
-  private func failed(
-    _ index: Int32, _ failure: PartitionFailure, topic: String, _ context: RequestContext
-  ) -> ProduceHandler.PartitionAnswer {
-    ProduceHandler.PartitionAnswer {
-      $0.index = index
-      $0.errorCode = failure.code.rawValue
-      $0.baseOffset = -1
-      $0.errorMessage = failure.message
-      $0.recordErrors = failure.records.map { fault in
-        ProduceResponse.BatchIndexAndErrorMessage {
-          $0.batchIndex = fault.index
-          $0.batchIndexErrorMessage = fault.message
-        }
-      }
-      guard context.version >= 10, failure.code == .notLeaderOrFollower else { return }
-      let hint = LeaderHint(
-        TopicPartition(topic, index), context.services, listener: context.client.listener)
-      $0.currentLeader.leaderID = hint.leader
-      $0.currentLeader.leaderEpoch = hint.epoch
-      if let node = hint.node, !response.nodeEndpoints.contains(where: { $0.nodeID == node.id }) {
-        response.nodeEndpoints.append(
-          ProduceResponse.NodeEndpoint {
-            $0.nodeID = node.id
-            $0.host = node.host
-            $0.port = node.port
-            $0.rack = node.rack
-          })
-      }
-    }
-  }
-
-  func refuseAll(_ request: ProduceRequest, _ error: ErrorCode) {
-    hasFailed = true
-    response.responses = request.topicData.map { topic in
-      ProduceResponse.TopicProduceResponse {
-        $0.name = topic.name
-        $0.partitionResponses = topic.partitionData.map { data in
-          ProduceHandler.PartitionAnswer {
-            $0.index = data.index
-            $0.errorCode = error.rawValue
-            $0.baseOffset = -1
-          }
-        }
-      }
-    }
-  }
-
-  func answer(_ context: RequestContext, timeoutMs: Int64) {
-    if acks == 0 {
+  /// Answers at once, or parks the answer.
+  /// - Returns: whether the request waits.
+  func answer(_ context: RequestContext) -> Bool {
+    if frame.acks == 0 {
       context.finishWithoutReply()
       // The producer cannot be told otherwise that it should look for the leader again.
-      if hasFailed { context.disconnect("failed Produce with acks=0") }
-      return
+      if !failures.isEmpty { context.disconnect("failed Produce with acks=0") }
+      return false
     }
     if waits.isEmpty {
-      context.reply(response)
-      return
+      context.reply { write(to: &$0, version: context.version, context.services) }
+      return false
     }
     pending = context.park()
     context.loop.wait(
-      self, on: waits.map(\.partition), until: context.loop.now.advanced(milliseconds: timeoutMs))
+      self, on: partitions,
+      until: context.loop.now.advanced(milliseconds: Int64(frame.timeoutMs)))
+    return true
   }
 
   func isDone(on loop: BrokerLoop) -> Bool {
-    waits.removeAll { wait in
-      switch wait.partition.replicationOutcome(upTo: wait.requiredOffset, epoch: wait.epoch) {
-      case nil: return false
-      case .success: return true
-      case .failure(let failure):
-        fail(wait, failure.code)
-        return true
+    var index = 0
+    while index < waits.count {
+      let wait = waits[index]
+      switch partitions[index].replicationOutcome(upTo: wait.requiredOffset, epoch: wait.epoch) {
+      case nil:
+        index += 1
+        continue
+      case .success: break
+      case .failure(let failure): fail(wait.place, failure.code)
       }
+      waits.swapAt(index, waits.count - 1)
+      partitions.swapAt(index, partitions.count - 1)
+      waits.removeLast()
+      partitions.removeLast()
     }
     guard waits.isEmpty else { return false }
-    pending?.send(response)
+    send(on: loop)
     return true
   }
 
   func expire(on loop: BrokerLoop) {
-    for wait in waits { fail(wait, .requestTimedOut) }
-    pending?.send(response)
+    for wait in waits { fail(wait.place, .requestTimedOut) }
+    send(on: loop)
   }
 
-  private func fail(_ wait: Wait, _ error: ErrorCode) {
-    let place = wait.place
-    response.responses[place.topic].partitionResponses[place.partition].errorCode = error.rawValue
-    response.responses[place.topic].partitionResponses[place.partition].baseOffset = -1
-  }
-}
-
-/// Where to find a partition instead: told with NOT_LEADER_OR_FOLLOWER (KIP-951).
-struct LeaderHint {
-  struct Node {
-    var id: Int32
-    var host: String
-    var port: Int32
-    var rack: String?
+  private func send(on loop: BrokerLoop) {
+    guard let pending else { return }
+    pending.sendHere { write(to: &$0, version: pending.version, loop.services) }
   }
 
-  var leader: Int32 = -1
-  var epoch: Int32 = -1
-  var node: Node?
+  private func fail(_ place: Int, _ error: ErrorCode) {
+    frame.rows[place].errorCode = error.rawValue
+    frame.rows[place].baseOffset = -1
+  }
 
-  init(_ at: TopicPartition, _ services: BrokerServices, listener: String) {
-    let metadata = services.metadata
-    guard let partition = metadata.partition(at), partition.hasLeader else { return }
-    leader = partition.leader.rawValue
-    epoch = partition.leaderEpoch.rawValue
-    guard let broker = metadata.broker(partition.leader),
-      let endpoint = broker.endpoint(listener)
-    else { return }
-    node = Node(
-      id: leader, host: endpoint.host, port: Int32(endpoint.port), rack: broker.rack)
+  private func write(to output: inout ByteWriter, version: Int16, _ services: BrokerServices) {
+    if failures.isEmpty { return frame.write(to: &output, version: version) }
+    var response = frame.message()
+    var next = 0
+    for topic in response.responses.indices {
+      let places = next..<(next + response.responses[topic].partitionResponses.count)
+      for (place, failure) in failures where places.contains(place) {
+        response.explain(
+          failure, topic: topic, partition: place - next, version: version, services, listener)
+      }
+      next = places.upperBound
+    }
+    response.write(to: &output, version: version)
   }
 }
 
-extension BrokerServices {
-  /// The error for a partition that is not here: elsewhere, or nowhere.
-  func missing(_ at: TopicPartition) -> PartitionFailure {
-    PartitionFailure(
-      metadata.partition(at) == nil ? .unknownTopicOrPartition : .notLeaderOrFollower)
+extension ProduceResponse {
+  /// Adds to a failed partition what the client can make use of.
+  fileprivate mutating func explain(
+    _ failure: PartitionFailure, topic: Int, partition: Int, version: Int16,
+    _ services: BrokerServices, _ listener: String
+  ) {
+    var answer = responses[topic].partitionResponses[partition]
+    defer { responses[topic].partitionResponses[partition] = answer }
+    answer.errorMessage = failure.message
+    answer.recordErrors = failure.records.map { fault in
+      BatchIndexAndErrorMessage {
+        $0.batchIndex = fault.index
+        $0.batchIndexErrorMessage = fault.message
+      }
+    }
+    guard version >= 10, failure.code == .notLeaderOrFollower else { return }
+    let hint = LeaderHint(
+      TopicPartition(responses[topic].name, answer.index), services, listener: listener)
+    answer.currentLeader.leaderID = hint.leader
+    answer.currentLeader.leaderEpoch = hint.epoch
+    if let node = hint.node, !nodeEndpoints.contains(where: { $0.nodeID == node.id }) {
+      nodeEndpoints.append(
+        NodeEndpoint {
+          $0.nodeID = node.id
+          $0.host = node.host
+          $0.port = node.port
+          $0.rack = node.rack
+        })
+    }
   }
 }

@@ -17,6 +17,19 @@ enum LeaderAndIsrHandler: ApiHandler {
       pending.send(LeaderAndIsrResponse { $0.errorCode = ErrorCode.staleBrokerEpoch.rawValue })
       return
     }
+    services.controllerGate.admit(ControllerEpoch(request.controllerEpoch), services) { isReal in
+      guard isReal else {
+        pending.send(
+          LeaderAndIsrResponse { $0.errorCode = ErrorCode.staleControllerEpoch.rawValue })
+        return
+      }
+      Self.apply(request, services, pending)
+    }
+  }
+
+  private static func apply(
+    _ request: LeaderAndIsrRequest, _ services: BrokerServices, _ pending: PendingReply
+  ) {
     let replicas = services.replicas
     let apply: @Sendable () -> Void = {
       replicas.stateChanges.submit {

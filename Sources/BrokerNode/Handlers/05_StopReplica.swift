@@ -23,7 +23,14 @@ enum StopReplicaHandler: ApiHandler {
       return
     }
     let replicas = services.replicas
-    replicas.stateChanges.submit { pending.send(apply(request, replicas)) }
+    services.controllerGate.admit(ControllerEpoch(request.controllerEpoch), services) { isReal in
+      guard isReal else {
+        pending.send(
+          StopReplicaResponse { $0.errorCode = ErrorCode.staleControllerEpoch.rawValue })
+        return
+      }
+      replicas.stateChanges.submit { pending.send(apply(request, replicas)) }
+    }
   }
 
   private static func apply(

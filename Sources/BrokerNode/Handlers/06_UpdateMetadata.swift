@@ -10,19 +10,31 @@ import Values
 
 enum UpdateMetadataHandler: ApiHandler {
   static func handle(_ request: UpdateMetadataRequest, _ context: RequestContext) {
+    let (services, loop) = (context.services, context.loop)
+    if services.isStale(requestEpoch: request.brokerEpoch) {
+      context.reply(UpdateMetadataResponse { $0.errorCode = ErrorCode.staleBrokerEpoch.rawValue })
+      return
+    }
+    let pending = context.park()
+    services.controllerGate.admit(ControllerEpoch(request.controllerEpoch), services) { isReal in
+      // At once for a controller that is known; else from where the store answers.
+      let apply: @Sendable () -> Void = {
+        pending.send(Self.apply(request, services, loop, isReal: isReal))
+      }
+      if loop.eventLoop.isCurrent { apply() } else { loop.eventLoop.execute(apply) }
+    }
+  }
+
+  private static func apply(
+    _ request: UpdateMetadataRequest, _ services: BrokerServices, _ loop: BrokerLoop, isReal: Bool
+  ) -> UpdateMetadataResponse {
     var response = UpdateMetadataResponse()
-    if context.services.isStale(requestEpoch: request.brokerEpoch) {
-      response.errorCode = ErrorCode.staleBrokerEpoch.rawValue
-      context.reply(response)
-      return
-    }
-    guard let change = context.services.metadata.update(request) else {
+    guard isReal, let change = services.metadata.update(request) else {
       response.errorCode = ErrorCode.staleControllerEpoch.rawValue
-      context.reply(response)
-      return
+      return response
     }
-    context.services.replicas.metadataChanged(change, on: context.loop)
-    context.reply(response)
+    services.replicas.metadataChanged(change, on: loop)
+    return response
   }
 }
 

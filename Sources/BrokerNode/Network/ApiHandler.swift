@@ -20,6 +20,13 @@ extension ApiHandler {
   }
 }
 
+/// An API that reads its requests where they lie, because making messages of them would cost more
+/// than what is done with them. `handle` throws before it does anything.
+protocol InPlaceHandler: SendableMetatype {
+  static var api: ApiKey { get }
+  static func handle(_ reader: inout ByteReader, _ context: RequestContext) throws(ByteError)
+}
+
 /// A handler in the table, its type erased.
 struct ApiEntry: Sendable {
   let api: ApiKey
@@ -32,6 +39,12 @@ struct ApiEntry: Sendable {
     run = { (reader, context) throws(ByteError) in
       H.handle(try H.Request(from: &reader, version: context.version), context)
     }
+  }
+
+  init<H: InPlaceHandler>(inPlace handler: H.Type) {
+    api = H.api
+    versions = H.api.schema.stableVersions ?? H.api.versions
+    run = { (reader, context) throws(ByteError) in try H.handle(&reader, context) }
   }
 }
 

@@ -27,6 +27,19 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
   private var changed: [Int] = []
   private var outbound: [[Int]]
   private var isHooked = false
+  /// Partitions that other threads changed; whoever puts in the first one sends `takeInbox`.
+  private let inbox = Mutex<[Int]>([])
+  /// Made once: a closure for each message would be an allocation for each.
+  private var takeInbox: @Sendable () -> Void = {}
+
+  // What requests use and give back, so that the next one need not make it anew.
+  var names = NameCache()
+  private var spareProduces: [ProduceOperation] = []
+  private var spareEffects: [PartitionReplica.Effect] = []
+  private var waking: [Int] = []
+  private var received: [Int] = []
+  private var keys: [Int] = []
+  private var tickets: [WaitTable<any WaitingRequest>.Ticket] = []
   static let log = Log("network")
 
   init(services: BrokerServices, eventLoop: EventLoop, loopCount: Int) {
@@ -37,6 +50,7 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
     sessions = FetchSessionCache(slots: max(1, slots / max(1, loopCount)))
     outbound = Array(repeating: [], count: loopCount)
     random = SplitMix(seed: UInt64(bitPattern: Clock.now().nanoseconds) ^ UInt64(eventLoop.index))
+    takeInbox = { [unowned self] in takeFromInbox() }
   }
 
   var now: Instant { eventLoop.now }
@@ -50,12 +64,14 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
     _ frame: UnsafeMutableRawBufferPointer, on connection: Connection
   ) throws(CloseReason) {
     var reader = ByteReader(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(frame)))
+    let client = connection.context as? ClientSession
     let header: RequestHeader
     do throws(ByteError) {
-      header = try RequestHeader(from: &reader)
+      header = try RequestHeader(from: &reader, lastClientID: client?.lastClientID)
     } catch {
       throw .malformed("request header: \(error)")
     }
+    client?.lastClientID = header.clientID
     guard let api = header.api, let entry = services.apis[api] else {
       throw .malformed("request of unknown API \(header.apiKey)")
     }
@@ -68,6 +84,10 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
       if api == .apiVersions { return ApiVersionsHandler.refuseVersion(context) }
       throw .malformed("\(api.name) in unsupported version \(header.apiVersion)")
     }
+    guard services.isServing || Self.servedBeforeClients.contains(api) else {
+      connection.close(.local("not serving clients yet"))
+      return
+    }
     do throws(ByteError) {
       try entry.run(&reader, context)
     } catch {
@@ -75,12 +95,23 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
     }
   }
 
+  /// What makes a broker part of its cluster. Whoever asks for anything else before that is better
+  /// off with another broker: told that there are no topics, clients give up on them for long
+  /// (librdkafka: `topic.metadata.propagation.max.ms`, then only with the next full refresh).
+  private static let servedBeforeClients: Set<ApiKey> = [
+    .apiVersions, .leaderAndIsr, .stopReplica, .updateMetadata, .controlledShutdown,
+    .alterPartition, .allocateProducerIDs, .createTopics,
+  ]
+
   // MARK: Waiting
 
   /// Parks a request until one of its partitions changes or its time is up.
   func wait(_ waiter: any WaitingRequest, on partitions: [Partition], until deadline: Instant) {
-    let keys = partitions.map(\.index)
-    for partition in partitions { partition.noteInterest(ofLoop: index) }
+    keys.removeAll(keepingCapacity: true)
+    for partition in partitions {
+      partition.noteInterest(ofLoop: index)
+      keys.append(partition.index)
+    }
     waiting.park(waiter, keys: keys, until: deadline)
     // Another loop may have changed a partition after it was looked at and before the interest was
     // noted: look once more.
@@ -91,12 +122,15 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
   private func arm(_ deadline: Instant) {
     eventLoop.cancel(deadlineTimer)
     armedDeadline = deadline
-    deadlineTimer = eventLoop.schedule(at: deadline) { [unowned self] in expire() }
+    deadlineTimer = eventLoop.schedule(at: deadline, self, tag: 0)
   }
 
   private func expire() {
     armedDeadline = .distantFuture
-    while let waiter = waiting.popExpired(at: now) { waiter.expire(on: self) }
+    while let waiter = waiting.popExpired(at: now) {
+      waiter.expire(on: self)
+      waiter.retire(on: self)
+    }
     if let next = waiting.nextDeadline() { arm(next) }
   }
 
@@ -120,8 +154,30 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
     }
   }
 
-  /// Takes in what another thread changed.
-  func take(_ partitions: [Int]) {
+  /// Notes, from any thread, that waiters of a partition should look again.
+  func post(_ partition: Int) {
+    let isFirst = inbox.withLock { inbox in
+      inbox.append(partition)
+      return inbox.count == 1
+    }
+    if isFirst { eventLoop.execute(takeInbox) }
+  }
+
+  private func post(_ partitions: [Int]) {
+    let isFirst = inbox.withLock { inbox in
+      inbox.append(contentsOf: partitions)
+      return inbox.count == partitions.count
+    }
+    if isFirst { eventLoop.execute(takeInbox) }
+  }
+
+  private func takeFromInbox() {
+    inbox.withLock { swap(&$0, &received) }
+    take(received)
+    received.removeAll(keepingCapacity: true)
+  }
+
+  private func take(_ partitions: [Int]) {
     changed.append(contentsOf: partitions)
     if !isHooked {
       isHooked = true
@@ -130,30 +186,56 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
   }
 
   private func wakeChanged() {
-    let keys = changed
-    changed.removeAll(keepingCapacity: true)
+    swap(&changed, &waking)
     var seen = -1
-    for key in keys where key != seen {
+    for key in waking where key != seen {
       seen = key
-      for ticket in waiting.tickets(for: key) {
+      waiting.collect(key, into: &tickets)
+      for ticket in tickets {
         guard let waiter = waiting.waiter(ticket), waiter.isDone(on: self) else { continue }
         waiting.remove(ticket)
+        waiter.retire(on: self)
       }
+      tickets.removeAll(keepingCapacity: true)
       if !waiting.hasWaiters(for: key) {
         services.partitions[index: key]?.forgetInterest(ofLoop: index)
       }
     }
+    waking.removeAll(keepingCapacity: true)
   }
+
+  // MARK: Used again
+
+  func takeProduce() -> ProduceOperation { spareProduces.popLast() ?? ProduceOperation() }
+
+  func give(_ produce: ProduceOperation) {
+    if spareProduces.count < 256 { spareProduces.append(produce) }
+  }
+
+  /// Runs `body` with an array for effects that has room already.
+  func withEffects<R, E: Error>(
+    _ body: (inout [PartitionReplica.Effect]) throws(E) -> R
+  ) throws(E) -> R {
+    var effects: [PartitionReplica.Effect] = []
+    swap(&effects, &spareEffects)
+    defer {
+      effects.removeAll(keepingCapacity: true)
+      swap(&effects, &spareEffects)
+    }
+    return try body(&effects)
+  }
+}
+
+extension BrokerLoop: TimerTarget {
+  func timerFired(tag: Int) { expire() }
 }
 
 extension BrokerLoop: TurnHook {
   func endOfTurn() {
     isHooked = false
     for target in outbound.indices where !outbound[target].isEmpty {
-      let keys = outbound[target]
+      services.loop(target)?.post(outbound[target])
       outbound[target].removeAll(keepingCapacity: true)
-      let loop = services.loop(target)
-      loop?.eventLoop.execute { loop?.take(keys) }
     }
     wakeChanged()
   }
@@ -189,4 +271,10 @@ protocol WaitingRequest: AnyObject {
   func isDone(on loop: BrokerLoop) -> Bool
   /// Answers with what there is.
   func expire(on loop: BrokerLoop)
+  /// It was answered and waits no more: it may be used again.
+  func retire(on loop: BrokerLoop)
+}
+
+extension WaitingRequest {
+  func retire(on loop: BrokerLoop) {}
 }

@@ -29,6 +29,12 @@ struct RequestContext {
     Self.write(response, api, version, correlationID, to: &connection.output)
   }
 
+  /// Answers at once with what `body` writes behind the header.
+  func reply(_ body: (inout ByteWriter) -> Void) {
+    loop.metrics.finish(api, received: received, now: loop.now)
+    Self.write(body, api, version, correlationID, to: &connection.output)
+  }
+
   /// Keeps the place of the answer, which is given later; what comes after it waits.
   func park() -> PendingReply {
     PendingReply(
@@ -47,10 +53,17 @@ struct RequestContext {
     _ response: some KafkaResponse, _ api: ApiKey, _ version: Int16, _ correlationID: Int32,
     to output: inout ByteWriter
   ) {
+    write({ response.write(to: &$0, version: version) }, api, version, correlationID, to: &output)
+  }
+
+  fileprivate static func write(
+    _ body: (inout ByteWriter) -> Void, _ api: ApiKey, _ version: Int16, _ correlationID: Int32,
+    to output: inout ByteWriter
+  ) {
     let mark = output.beginFrame()
     ResponseHeader(correlationID: correlationID)
       .write(to: &output, version: api.responseHeaderVersion(version))
-    response.write(to: &output, version: version)
+    body(&output)
     output.endFrame(mark)
   }
 }
@@ -75,10 +88,16 @@ struct PendingReply: Sendable {
   }
 
   private func sendHere(_ response: some KafkaResponse) {
+    sendHere { response.write(to: &$0, version: version) }
+  }
+
+  /// Gives the answer that `body` writes behind the header.
+  /// - Precondition: on the connection's loop.
+  func sendHere(_ body: (inout ByteWriter) -> Void) {
     loop.metrics.finish(
       api, received: received, now: connection.loop.now, hasWaited: true)
     connection.complete(slot) { output in
-      RequestContext.write(response, api, version, correlationID, to: &output)
+      RequestContext.write(body, api, version, correlationID, to: &output)
     }
   }
 }
@@ -92,6 +111,8 @@ final class ClientSession {
   /// From ApiVersions ≥ 3 (KIP-511).
   var softwareName = "unknown"
   var softwareVersion = "unknown"
+  /// What the last request's header said; clients say the same in all of them.
+  var lastClientID: String?
 
   init(listener: String, host: String) {
     self.listener = listener

@@ -95,7 +95,9 @@ final class ReplicaFetcher: @unchecked Sendable {  // confined to `loop`, but fo
       to: endpoint.host, port: endpoint.port, on: loop.eventLoop,
       clientID: "broker-\(services.brokerID.rawValue)-fetcher-\(number)",
       name: "fetcher \(number) of leader \(leader.rawValue)",
-      timeoutMs: services.config.replication.socketTimeoutMs)
+      timeoutMs: services.config.replication.socketTimeoutMs,
+      limits: services.peerLimits(
+        receiveBufferBytes: services.config.replication.socketReceiveBufferBytes))
     channel = made
     return made
   }

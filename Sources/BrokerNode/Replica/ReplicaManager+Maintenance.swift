@@ -24,7 +24,12 @@ extension ReplicaManager {
     every(min(config.log.flushSchedulerIntervalMs, 3_000), on: loop) { manager in
       manager.logs.flushDirty(now: Clock.wallNow())
     }
-    every(config.log.flushOffsetCheckpointIntervalMs, on: loop) { $0.logs.checkpoint() }
+    every(config.log.flushOffsetCheckpointIntervalMs, on: loop) {
+      $0.logs.checkpointRecoveryPoints()
+    }
+    every(config.log.flushStartOffsetCheckpointIntervalMs, on: loop) {
+      $0.logs.checkpointLogStarts()
+    }
     every(config.log.retentionCheckIntervalMs, on: loop) { manager in
       let now = Clock.wallNow()
       manager.logs.runRetention(now: now)

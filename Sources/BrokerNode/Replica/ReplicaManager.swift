@@ -68,16 +68,17 @@ final class ReplicaManager: Sendable {
     if let loop, loop.eventLoop.isCurrent { return loop.noteChange(of: partition) }
     var interest = partition.interestedLoops()
     while interest != 0 {
-      let target = services.loop(interest.trailingZeroBitCount)
+      services.loop(interest.trailingZeroBitCount)?.post(partition.index)
       interest &= interest &- 1
-      let index = partition.index
-      target?.eventLoop.execute { target?.take([index]) }
     }
   }
 
   /// After an append as leader: followers wait for records, producers for followers.
-  func appended(to partition: Partition, _ appended: Partition.Appended, on loop: BrokerLoop) {
-    if !appended.effects.isEmpty { perform(appended.effects, partition, on: loop) }
+  func appended(
+    to partition: Partition, _ appended: Partition.Appended, _ effects: [PartitionReplica.Effect],
+    on loop: BrokerLoop
+  ) {
+    if !effects.isEmpty { perform(effects, partition, on: loop) }
     if appended.result.size > 0 { loop.noteChange(of: partition) }
     if appended.result.wantsFlush { flushSoon(partition) }
   }

@@ -22,6 +22,9 @@ struct BenchTool: Tool {
         .value("--metrics-port", "PORT", default: "19404", "The first broker's metrics port."),
         .value("--scale", "PERCENT", default: "100", "Fewer records, for a quick look."),
         .value("--output", "text|json", default: "text", "Form of the report."),
+        .value(
+          "--batch-headers", "COUNT",
+          "Starts nothing; measures how long it takes to read the header of a batch."),
       ])
   }
 
@@ -53,6 +56,11 @@ struct BenchTool: Tool {
   }
 
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
+    if let count = try line.integer("--batch-headers", in: 1...1_000_000_000) {
+      let time = BatchHeaderTiming.measure(count)
+      console.line("\(String(format: "%.2f", time)) ns for each batch header")
+      return 0
+    }
     let folder = ClusterFolder(try line.require("--directory"))
     try? LocalCluster.existing(in: folder)?.wipe()
     let plan = ClusterPlan(

@@ -1,0 +1,81 @@
+"""Consumers that start while brokers are restarted read everything soon.
+
+A broker that has just started knows nothing of the cluster. A client that asks it must not be told
+that there are no topics: it would believe that, and not ask again for half a minute.
+"""
+
+import threading
+import time
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from harness import Cluster, wait_until
+
+RECORDS = 300
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    with Cluster(tmp_path, settings={"zookeeper.session.timeout.ms": 2000}) as cluster:
+        yield cluster
+
+
+def coordinator_of(admin, group):
+    return admin.describe_consumer_groups([group])[group].result(20).coordinator.id
+
+
+class Reader:
+    """One consumer in a group, from the beginning; on a thread of its own."""
+
+    def __init__(self, bootstrap, topic, group):
+        self.took = None
+        self.count = 0
+        self.thread = threading.Thread(target=self.run, args=(bootstrap, topic, group))
+        self.thread.start()
+
+    def run(self, bootstrap, topic, group):
+        began = time.monotonic()
+        consumer = Consumer({
+            "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
+            "session.timeout.ms": 6000, "reconnect.backoff.max.ms": 1000})
+        consumer.subscribe([topic])
+        while self.count < RECORDS and time.monotonic() - began < 60:
+            self.count += sum(1 for message in consumer.consume(100, 0.2) if not message.error())
+        self.took = time.monotonic() - began
+        consumer.close()
+
+
+def test_consumers_that_start_during_a_restart_read_soon(fresh):
+    admin = AdminClient({"bootstrap.servers": fresh.bootstrap})
+    admin.create_topics([NewTopic("orders", 3, 3)])["orders"].result(20)
+    producer = Producer({"bootstrap.servers": fresh.bootstrap, "enable.idempotence": True})
+    for number in range(RECORDS):
+        producer.produce("orders", str(number), partition=number % 3)
+    assert producer.flush(60) == 0
+
+    def full():
+        partitions = admin.list_topics("orders", 10).topics["orders"].partitions.values()
+        return all(len(p.isrs) == 3 for p in partitions)
+
+    slow = []
+    for turn in range(4):
+        wait_until(full, 60, "the ISR is full")
+        group = f"group-{uuid.uuid4()}"
+        victim = fresh.brokers[coordinator_of(admin, group)]
+        victim.kill()
+        victim.start()
+        # The first ask while the broker starts, the others a little later each.
+        readers = []
+        for _ in range(6):
+            bootstrap = ",".join([victim.address] + [b.address for b in fresh.brokers.values()])
+            readers.append(Reader(bootstrap, "orders", f"group-{uuid.uuid4()}"))
+            readers.append(Reader(victim.address, "orders", group + str(len(readers))))
+            time.sleep(0.4)
+        for reader in readers:
+            reader.thread.join()
+            if reader.count < RECORDS or reader.took > 25:
+                slow.append((turn, reader.count, round(reader.took, 1)))
+    assert not slow, slow
