@@ -58,6 +58,8 @@ public struct CoordinatorConfig: Sendable {
   /// Port of the Prometheus endpoint; nil: none.
   public var metricsPort: UInt16?
   public var metricsHost = "127.0.0.1"
+  /// What requests may do.
+  public var requests = RequestSettings()
   /// Milliseconds between looks for empty containers.
   public var containerCheckIntervalMs: Int64 = 60_000
 

@@ -18,15 +18,15 @@ struct CoordinatorConfigReader {
     "electionAlg", "leaderServes", "cnxTimeout", "standaloneEnabled", "syncEnabled",
     "admin.enableServer", "admin.serverPort", "admin.serverAddress", "admin.idleTimeout",
     "admin.commandURL", "admin.portUnification", "clientPortListenBacklog", "DigestAuthProvider",
-    "localSessionsEnabled", "localSessionsUpgradingEnabled", "reconfigEnabled",
+    "reconfigEnabled",
     "dynamicConfigFile", "snapshot.trust.empty", "snapshot.compression.method",
     "fsync.warningthresholdms", "serverCnxnFactory", "txnLogSizeLimitInKb", "snapSizeLimitInKb",
     "learner.asyncSending", "learner.closeSocketAsync", "leader.closeSocketAsync",
     "quorum.enableSasl", "quorumListenOnAllIPs", "jvm.pause.info-threshold.ms",
-    "jvm.pause.warn-threshold.ms", "jvm.pause.monitor", "audit.enable", "skipACL",
+    "jvm.pause.warn-threshold.ms", "jvm.pause.monitor", "audit.enable",
     "maxResponseCacheSize", "maxGetChildrenResponseCacheSize",
     "flushDelay", "maxWriteQueuePollTime",
-    "maxBatchSize", "enforceQuota", "requestThrottleLimit", "requestThrottleStallTime",
+    "maxBatchSize", "requestThrottleLimit", "requestThrottleStallTime",
     "advancedFlowControlEnabled", "watchManagerName", "multiAddress.enabled",
     "multiAddress.reachabilityCheckTimeoutMs", "multiAddress.reachabilityCheckEnabled",
     "clearOldSnapshots", "learner.initLimit", "nio.numSelectorThreads", "nio.numWorkerThreads",
@@ -100,6 +100,7 @@ struct CoordinatorConfigReader {
       setting.key.hasPrefix("zookeeper.") ? String(setting.key.dropFirst(10)) : setting.key
     if try takeBasic(key, setting) { return }
     if try takeTuning(key, setting) { return }
+    if try config.requests.take(key, setting) { return }
     if let number = Self.suffix(of: key, after: "server.") {
       return config.servers.append(try server(number, setting))
     }
@@ -111,7 +112,7 @@ struct CoordinatorConfigReader {
       throw SettingsError(reason, setting)
     }
     let isKnown =
-      Self.ignored.contains(key) || key.hasPrefix("ssl.") || key.hasPrefix("authProvider.")
+      Self.ignored.contains(key) || key.hasPrefix("ssl.")
       || key.hasPrefix("quorum.auth.") || key.hasPrefix("metricsProvider.")
     warnings.append(
       "\(setting.origin): \(setting.key)=\(setting.value): "

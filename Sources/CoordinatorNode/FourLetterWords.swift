@@ -113,7 +113,7 @@ extension Coordinator {
     add("ephemerals_count", database.tree.ephemeralCount)
     add("approximate_data_size", database.tree.approximateDataSize)
     add("global_sessions", database.sessions.count)
-    add("local_sessions", 0)
+    add("local_sessions", localSessionCount)
     add("open_file_descriptor_count", ProcessInformation.openDescriptors)
     add("max_file_descriptor_count", ProcessInformation.descriptorLimit)
     add("last_client_response_size", statistics.lastResponseBytes)
