@@ -193,7 +193,11 @@ final class ClientConnection {
 
   /// A request that becomes a transaction, if nothing speaks against it here.
   private func write(_ header: RequestHeader, _ body: [UInt8]) {
-    if header.type == .deleteContainer { return refuse(header, .badArguments) }
+    // Only the server itself deletes containers, and it does not look at anybody's rights. A client
+    // gets what ZooKeeper makes of its request: a path that is none.
+    if header.type == .deleteContainer {
+      return submit(.deleteContainer, xid: header.xid, body: [0])
+    }
     if coordinator.isLocal(session), header.type.createsEphemeral(body) {
       if coordinator.config.requests.localSessionsUpgradingEnabled {
         coordinator.upgrade(session)
@@ -310,9 +314,10 @@ final class ClientConnection {
         notifications: &coordinator.notifications, to: &connection.output)
     } catch {
       connection.output.truncate(to: mark)
-      reply(xid, error, since: since, type) { _ in }
+      guard error == .unimplemented else { return reply(xid, error, since: since, type) { _ in } }
       // Whoever asks for what no server knows is told so, and left.
-      if error == .unimplemented { sessionClosed() }
+      reply(xid, error, zxid: -1, since: since, type) { _ in }
+      sessionClosed()
       return
     }
     guard coordinator.notifications.isEmpty else {
@@ -346,12 +351,12 @@ final class ClientConnection {
   }
 
   private func reply(
-    _ xid: Int32, _ error: ZooKeeperError, since: Instant, _ type: OpCode,
+    _ xid: Int32, _ error: ZooKeeperError, zxid: Int64? = nil, since: Instant, _ type: OpCode,
     _ body: (inout ByteWriter) -> Void
   ) {
     let start = connection.output.count
     let frame = connection.output.beginFrame()
-    ReplyHeader(xid: xid, zxid: coordinator.database.lastZxid, error: error)
+    ReplyHeader(xid: xid, zxid: zxid ?? coordinator.database.lastZxid, error: error)
       .write(to: &connection.output)
     if error == .ok { body(&connection.output) }
     connection.output.endFrame(frame)

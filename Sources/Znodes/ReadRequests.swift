@@ -137,10 +137,13 @@ extension Database {
       ).write(to: &writer)
     case .getAllChildrenNumber:
       let index = try node(path, .read, requester)
-      writer.writeInt32(Int32(clamping: tree.descendantCount(of: index)))
+      // Below the empty path there is the root too.
+      let count = tree.descendantCount(of: index) + (path.isEmpty ? 1 : 0)
+      writer.writeInt32(Int32(clamping: count))
     default:
       let all = tree.ephemerals(of: requester.session)
-      let prefix = path == "/" ? "" : path
+      let trimmed = path.utf8.filter { $0 > 0x20 }
+      let prefix = trimmed.isEmpty || trimmed.elementsEqual("/".utf8) ? "" : path
       writer.writeJuteStrings(all.filter { $0.utf8.starts(with: prefix.utf8) })
     }
   }

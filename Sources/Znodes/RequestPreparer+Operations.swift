@@ -258,10 +258,8 @@ extension RequestPreparer {
   ) throws(ZooKeeperError) -> (OpCode, PreparedOperation) {
     switch operation {
     case .create(_, let create):
-      let mode = CreateMode(rawValue: create.flags)
-      // Without a TTL in the request there is none to give.
-      if mode?.hasTTL == true { throw .badArguments }
-      let type: OpCode = mode == .container ? .createContainer : .create
+      let isContainer = CreateMode(rawValue: create.flags) == .container
+      let type: OpCode = isContainer ? .createContainer : .create
       return (type, .create(type, create, ttl: -1))
     case .createTTL(let request):
       return (.createTTL, .create(.createTTL, request.create, ttl: request.ttl))
@@ -300,5 +298,17 @@ extension RequestPreparer {
       moveDigest(from: old, to: record.digest, over: database)
     }
     add(record, at: path)
+  }
+}
+
+extension MultiOperation {
+  /// Whether a multi that changes something may hold it. If not, the multi is no multi at all.
+  var canBePrepared: Bool {
+    switch self {
+    case .getChildren, .getData: false
+    // Without a TTL in the request there is none to give.
+    case .create(_, let create): CreateMode(rawValue: create.flags)?.hasTTL != true
+    default: true
+    }
   }
 }

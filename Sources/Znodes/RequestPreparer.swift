@@ -130,7 +130,7 @@ public struct RequestPreparer: Sendable {
       let multi = try decode { (reader: inout ByteReader) throws(ByteError) in
         try MultiRequest(from: &reader)
       }
-      guard multi.operations.first?.isRead != true else { throw .marshallingError }
+      guard multi.operations.allSatisfy(\.canBePrepared) else { throw .marshallingError }
       return .multi(
         prepareAll(
           multi.operations, of: request, header: header, over: database, sessions: &sessions))
