@@ -48,7 +48,7 @@ final class ClientConnection {
     self.connection = connection
     self.watcher = watcher
     identities = [AuthID(scheme: "ip", id: connection.peer.ip.description)]
-    statistics = ConnectionStatistics(at: coordinator.loop.now)
+    statistics = ConnectionStatistics(established: coordinator.loop.wallNow)
   }
 
   var queuedCount: Int { queue.count }
@@ -57,6 +57,9 @@ final class ClientConnection {
 
   /// The first frame.
   func greet(_ reader: inout ByteReader) throws(CloseReason) {
+    coordinator.statistics.connectionRequests += 1
+    statistics.received += 1
+    coordinator.statistics.packetsReceived += 1
     let request: ConnectRequest
     do { request = try ConnectRequest(from: &reader) } catch {
       throw .malformed("connect request: \(error)")
@@ -89,6 +92,7 @@ final class ClientConnection {
 
   private func reopen(_ id: Int64, password: [UInt8]) {
     session = id
+    coordinator.statistics.connectionRevalidations += 1
     guard password == SessionSecrets.password(of: id) else { return finishOpening(isValid: false) }
     // The client has given up its former connection, whether or not we noticed.
     coordinator.sessions[id]?.connection.close(.local("client has reconnected"))
@@ -307,18 +311,20 @@ final class ClientConnection {
   private func count(_ type: OpCode, _ xid: Int32, bytes: Int, since: Instant) {
     let now = coordinator.loop.now
     statistics.answered(type, xid, zxid: coordinator.database.lastZxid, since: since, at: now)
-    coordinator.statistics.answered(bytes: bytes, since: since, at: now)
+    coordinator.statistics.answered(type, bytes: bytes, since: since, at: now)
   }
 
   /// A watch has fired.
   func send(_ notification: WatchNotification, zxid: Int64) {
     guard phase == .open else { return }
+    let mark = connection.output.count
     let frame = connection.output.beginFrame()
     ReplyHeader(xid: SpecialXid.notification, zxid: -1).write(to: &connection.output)
     WatcherEvent(notification.event, path: notification.path).write(to: &connection.output)
     connection.output.endFrame(frame)
     statistics.sent += 1
     coordinator.statistics.packetsSent += 1
+    coordinator.statistics.watchBytes += Int64(connection.output.count - mark)
   }
 
   // MARK: Authentication

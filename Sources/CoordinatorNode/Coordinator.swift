@@ -41,6 +41,14 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   var nextWatcher = 1
   var nextSession: Int64
   var statistics = ServerStatistics()
+  /// `gtmk` and `stmk`: ZooKeeper's default. Nothing here traces by it.
+  var traceMask: Int64 = 306
+  /// The tree's digests of every 128th transaction, oldest first.
+  var digestLog: [LoggedDigest] = []
+  /// Since when clients are served without a break.
+  var servingSince: Instant?
+  /// The listeners for clients; their counts are asked for.
+  var listeners: [Server] = []
   var snapshotSchedule: SnapshotSchedule
   /// Requests that wait for agreement.
   var outstanding = 0
@@ -60,6 +68,7 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
       server: config.sessionServerID, wallTime: Clock.wallNow())
     snapshotSchedule = SnapshotSchedule(
       snapCount: config.snapCount, replayed: recovered.replayed, seed: SystemRandom.seed())
+    measure(recovered)
   }
 
   // MARK: Roles
@@ -80,11 +89,13 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     }
     touched = [:]
     isServing = true
+    servingSince = loop.now
   }
 
   /// Ends to serve: every client has to find another server.
   public func stopServing() {
     isServing = false
+    servingSince = nil
     leadership = nil
     for id in connections.keys.sorted() {
       connections[id]?.connection.close(.local("not serving"))
@@ -108,6 +119,7 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   /// Makes a transaction of a request; nil unless this server leads or is alone.
   public func prepare(_ request: WriteRequest) -> Txn? {
     guard leadership != nil else { return nil }
+    statistics.proposals += 1
     return leadership?.prepare(
       request, over: database, at: loop.now, wallTime: loop.wallNow)
   }
@@ -116,6 +128,8 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   /// asked for it.
   public func commit(_ txn: Txn) {
     let result = apply(txn)
+    statistics.commits += 1
+    statistics.propagationLatency.add(max(0, loop.wallNow.milliseconds - txn.header.time))
     if let connection = sessions[txn.header.clientID] {
       connection.committed(txn, result)
     }
@@ -130,7 +144,12 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     let result = database.replay(txn, changes: &changes)
     leadership?.preparer.retire(through: txn.header.zxid)
     if let digest = txn.digest, database.matches(digest) == false { digestDiffers(txn) }
-    for change in changes { watches.trigger(change, into: &notifications) }
+    logDigest(txn.header.zxid)
+    for change in changes {
+      let mark = notifications.count
+      watches.trigger(change, into: &notifications)
+      if notifications.count > mark { countWatches(notifications[mark...]) }
+    }
     deliverNotifications()
     return result
   }

@@ -81,6 +81,12 @@ public struct CoordinatorConfig: Sendable {
     servers.map { "server.\($0.id)=\($0.text)\n" }.joined() + "version=0"
   }
 
+  public var operations = OperationsSettings()
+  public var limits = LimitSettings()
+  public var security = SecuritySettings()
+  /// What was given, in its order; passwords are hidden.
+  public var given: [(key: String, value: String)] = []
+
   public init() {}
 
   /// Reads the settings.
