@@ -166,7 +166,7 @@ extension Coordinator {
       text += "initLimit=\(config.initLimit)\nsyncLimit=\(config.syncLimit)\nelectionAlg=3\n"
       text += "electionPort=\(config.ownServer?.electionPort ?? 0)\n"
       text += "quorumPort=\(config.ownServer?.quorumPort ?? 0)\npeerType=0\n"
-      text += "membership: \n" + config.ensembleText
+      text += "membership: \n" + config.membership.text
     }
     return text
   }
