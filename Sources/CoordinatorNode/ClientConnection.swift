@@ -42,6 +42,10 @@ final class ClientConnection {
   private var queue = RingQueue<Waiting>()
   private var isHeld = false
   var statistics: ConnectionStatistics
+  /// Bytes of large requests that wait here.
+  var largeRequestBytes = 0
+  /// Waits for room among all requests under way.
+  var isThrottled = false
 
   init(_ coordinator: Coordinator, _ connection: Connection, watcher: WatcherID) {
     self.coordinator = coordinator
@@ -52,6 +56,10 @@ final class ClientConnection {
   }
 
   var queuedCount: Int { queue.count }
+
+  /// Notifications come without being asked for: a client that does not read them ends here.
+  /// Replies need no such bound, for nothing is read from a client that owes so much less.
+  private static let maxUnsentBytes = 16 << 20
 
   // MARK: Session
 
@@ -246,6 +254,7 @@ final class ClientConnection {
       var reader = ByteReader(body.span.bytes)
       answer(xid, type, &reader, since: since)
     }
+    if queue.isEmpty { coordinator.settleLargeRequests(of: self) }
     if isHeld, queue.count * 2 <= coordinator.config.globalOutstandingLimit,
       queue.isEmpty || coordinator.outstanding < coordinator.config.globalOutstandingLimit
     {
@@ -317,6 +326,13 @@ final class ClientConnection {
   /// A watch has fired.
   func send(_ notification: WatchNotification, zxid: Int64) {
     guard phase == .open else { return }
+    guard connection.unsentBytes < Self.maxUnsentBytes else {
+      // It takes its notifications more slowly than they come, and would take our memory with it.
+      CoordinatorLog.sessions.warn(
+        "client does not read", ["peer": connection.peer, "unsent": connection.unsentBytes])
+      coordinator.statistics.droppedConnections += 1
+      return connection.close(.local("client does not read"))
+    }
     let mark = connection.output.count
     let frame = connection.output.beginFrame()
     ReplyHeader(xid: SpecialXid.notification, zxid: -1).write(to: &connection.output)

@@ -27,6 +27,7 @@ extension Coordinator {
 
   func gone(_ client: ClientConnection) {
     client.disconnected()
+    settleLargeRequests(of: client)
     connections[client.watcher] = nil
     watches.removeAll(of: client.watcher)
     if sessions[client.session] === client { sessions[client.session] = nil }
@@ -101,7 +102,10 @@ final class ClientFrameHandler: FrameHandler {
     var reader = ByteReader(UnsafeRawBufferPointer(frame).bytes)
     switch client.phase {
     case .greeting: try client.greet(&reader)
-    case .open: try client.received(&reader)
+    case .open:
+      try coordinator.admit(client, bytes: frame.count)
+      try client.received(&reader)
+      coordinator.throttle(client, bytes: frame.count)
     // Reading is held while the session opens; after its end nothing is listened to.
     case .opening, .closed: break
     }

@@ -45,6 +45,8 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   var traceMask: Int64 = 306
   /// The tree's digests of every 128th transaction, oldest first.
   var digestLog: [LoggedDigest] = []
+  /// Bytes of large requests that are under way.
+  var largeRequestBytes = 0
   /// Since when clients are served without a break.
   var servingSince: Instant?
   /// The listeners for clients; their counts are asked for.

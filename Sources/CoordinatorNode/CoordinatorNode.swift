@@ -175,9 +175,9 @@ extension Coordinator {
   }
 
   private func schedulePurge() {
-    guard config.purgeIntervalHours > 0 else { return }
+    guard config.purgeIntervalMs > 0 else { return }
     let (directory, retained) = (store.directory, config.purgeRetainCount)
-    loop.repeating(everyMs: Int64(config.purgeIntervalHours) * 3_600_000) { [weak self] in
+    loop.repeating(everyMs: config.purgeIntervalMs) { [weak self] in
       self?.store.inBackground { LogPurge(directory: directory).run(retaining: retained) }
       return self != nil
     }

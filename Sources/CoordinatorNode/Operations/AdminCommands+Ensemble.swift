@@ -2,6 +2,7 @@
 
 import HTTP
 import Platform
+import Zab
 import ZooKeeperProtocol
 
 extension Coordinator {

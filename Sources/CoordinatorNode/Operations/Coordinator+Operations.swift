@@ -32,7 +32,7 @@ extension Coordinator {
       statistics.flushTime.add(ms)
       statistics.flushBatch.add(txns)
       statistics.logged += txns
-      if ms > 1000 { statistics.slowFlushes += 1 }
+      if ms > config.storage.slowFlushMs { statistics.slowFlushes += 1 }
     }
     store.onSnapshotMeasured = { [unowned self] ms in statistics.snapshotTime.add(ms) }
   }
@@ -64,7 +64,7 @@ extension Coordinator {
   var refusedConnections: Int { listeners.reduce(0) { $0 + $1.refusedTotal } }
 
   /// The ensemble as the configuration has it.
-  var membershipText: String { config.ensembleText }
+  var membershipText: String { config.membership.text }
 
   // MARK: Silence
 

@@ -134,7 +134,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
   /// Begins to look for a leader. On the loop.
   func start() {
     isStarted = true
-    coordinator.setEnsembleConfig(config.ensembleBytes, version: 0)
+    coordinator.setEnsembleConfig(config.membership.bytes, version: 0)
     CoordinatorLog.quorum.info(
       "looking for a leader",
       [
@@ -248,7 +248,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     status.syncedObservers = counts.observers
     status.leader = peer.leaderID.map { Int64($0.rawValue) }
     status.pendingSyncs = syncs.count
-    status.quorumSize = config.ensemble.voters.count
+    status.quorumSize = config.membership.ensemble.voters.count
     status.proposalSizes = proposalSizes
     return status
   }
