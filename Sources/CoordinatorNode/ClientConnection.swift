@@ -44,21 +44,32 @@ final class ClientConnection {
   private var queue = RingQueue<Waiting>()
   private var isHeld = false
   var statistics: ConnectionStatistics
+  /// Bytes of large requests that wait here.
+  var largeRequestBytes = 0
+  /// Waits for room among all requests under way.
+  var isThrottled = false
 
   init(_ coordinator: Coordinator, _ connection: Connection, watcher: WatcherID) {
     self.coordinator = coordinator
     self.connection = connection
     self.watcher = watcher
     identities = [AuthID(scheme: "ip", id: connection.peer.ip.description)]
-    statistics = ConnectionStatistics(at: coordinator.loop.now)
+    statistics = ConnectionStatistics(established: coordinator.loop.wallNow)
   }
 
   var queuedCount: Int { queue.count }
+
+  /// Notifications come without being asked for: a client that does not read them ends here.
+  /// Replies need no such bound, for nothing is read from a client that owes so much less.
+  private static let maxUnsentBytes = 16 << 20
 
   // MARK: Session
 
   /// The first frame.
   func greet(_ reader: inout ByteReader) throws(CloseReason) {
+    coordinator.statistics.connectionRequests += 1
+    statistics.received += 1
+    coordinator.statistics.packetsReceived += 1
     let request: ConnectRequest
     do { request = try ConnectRequest(from: &reader) } catch {
       throw .malformed("connect request: \(error)")
@@ -94,6 +105,7 @@ final class ClientConnection {
 
   private func reopen(_ id: Int64, password: [UInt8]) {
     session = id
+    coordinator.statistics.connectionRevalidations += 1
     guard password == SessionSecrets.password(of: id) else { return finishOpening(isValid: false) }
     // The client has given up its former connection, whether or not we noticed.
     coordinator.sessions[id]?.connection.close(.local("client has reconnected"))
@@ -287,6 +299,7 @@ final class ClientConnection {
       }
       break
     }
+    if queue.isEmpty { coordinator.settleLargeRequests(of: self) }
     if isHeld, queue.count * 2 <= coordinator.config.globalOutstandingLimit,
       queue.isEmpty || coordinator.outstanding < coordinator.config.globalOutstandingLimit
     {
@@ -366,18 +379,27 @@ final class ClientConnection {
   private func count(_ type: OpCode, _ xid: Int32, bytes: Int, since: Instant) {
     let now = coordinator.loop.now
     statistics.answered(type, xid, zxid: coordinator.database.lastZxid, since: since, at: now)
-    coordinator.statistics.answered(bytes: bytes, since: since, at: now)
+    coordinator.statistics.answered(type, bytes: bytes, since: since, at: now)
   }
 
   /// A watch has fired.
   func send(_ notification: WatchNotification, zxid: Int64) {
     guard phase == .open else { return }
+    guard connection.unsentBytes < Self.maxUnsentBytes else {
+      // It takes its notifications more slowly than they come, and would take our memory with it.
+      CoordinatorLog.sessions.warn(
+        "client does not read", ["peer": connection.peer, "unsent": connection.unsentBytes])
+      coordinator.statistics.droppedConnections += 1
+      return connection.close(.local("client does not read"))
+    }
+    let mark = connection.output.count
     let frame = connection.output.beginFrame()
     ReplyHeader(xid: SpecialXid.notification, zxid: -1).write(to: &connection.output)
     WatcherEvent(notification.event, path: notification.path).write(to: &connection.output)
     connection.output.endFrame(frame)
     statistics.sent += 1
     coordinator.statistics.packetsSent += 1
+    coordinator.statistics.watchBytes += Int64(connection.output.count - mark)
   }
 
   // MARK: Authentication

@@ -46,6 +46,16 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   private var nextQuotaWarning = Instant.zero
   var nextSession: Int64
   var statistics = ServerStatistics()
+  /// `gtmk` and `stmk`: ZooKeeper's default. Nothing here traces by it.
+  var traceMask: Int64 = 306
+  /// The tree's digests of every 128th transaction, oldest first.
+  var digestLog: [LoggedDigest] = []
+  /// Bytes of large requests that are under way.
+  var largeRequestBytes = 0
+  /// Since when clients are served without a break.
+  var servingSince: Instant?
+  /// The listeners for clients; their counts are asked for.
+  var listeners: [Server] = []
   var snapshotSchedule: SnapshotSchedule
   /// Requests that wait for agreement.
   var outstanding = 0
@@ -68,6 +78,7 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
       server: config.sessionServerID, wallTime: Clock.wallNow())
     snapshotSchedule = SnapshotSchedule(
       snapCount: config.snapCount, replayed: recovered.replayed, seed: SystemRandom.seed())
+    measure(recovered)
   }
 
   // MARK: Roles
@@ -91,11 +102,13 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     }
     touched = [:]
     isServing = true
+    servingSince = loop.now
   }
 
   /// Ends to serve: every client has to find another server.
   public func stopServing() {
     isServing = false
+    servingSince = nil
     leadership = nil
     localSessions = nil
     reaper.removeAll()
@@ -121,6 +134,7 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   /// Makes a transaction of a request; nil unless this server leads or is alone.
   public func prepare(_ request: WriteRequest) -> Txn? {
     guard leadership != nil else { return nil }
+    statistics.proposals += 1
     let txn = leadership?.prepare(
       request, over: database, at: loop.now, wallTime: loop.wallNow)
     warnOfQuotas()
@@ -141,6 +155,8 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   /// asked for it.
   public func commit(_ txn: Txn) {
     let result = apply(txn)
+    statistics.commits += 1
+    statistics.propagationLatency.add(max(0, loop.wallNow.milliseconds - txn.header.time))
     if let connection = sessions[txn.header.clientID] {
       connection.committed(txn, result)
     }
@@ -159,7 +175,12 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     let result = database.replay(txn, changes: &changes)
     leadership?.preparer.retire(through: txn.header.zxid)
     if let digest = txn.digest, database.matches(digest) == false { digestDiffers(txn) }
-    for change in changes { watches.trigger(change, into: &notifications) }
+    logDigest(txn.header.zxid)
+    for change in changes {
+      let mark = notifications.count
+      watches.trigger(change, into: &notifications)
+      if notifications.count > mark { countWatches(notifications[mark...]) }
+    }
     deliverNotifications()
     return result
   }

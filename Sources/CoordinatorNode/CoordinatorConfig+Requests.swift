@@ -20,82 +20,51 @@ public struct RequestSettings: Sendable {
   /// Who proves identities, and how they are compared.
   public var authority = Authority()
 
-  /// Takes a key, without the prefix `zookeeper.`; false if it is none of these.
-  mutating func take(
-    _ key: String, _ setting: SettingSources.Setting
-  ) throws(SettingsError) -> Bool {
-    switch key {
-    case "localSessionsEnabled": localSessionsEnabled = try flag(setting)
-    case "localSessionsUpgradingEnabled": localSessionsUpgradingEnabled = try flag(setting)
-    // As Java reads it: everything but `true` is false.
-    case "enforceQuota": enforcesQuota = setting.value.lowercased() == "true"
-    case "znode.container.maxPerMinute":
-      containerMaxPerMinute = Int(try number(setting, 1...Int64(Int32.max)))
-    case "znode.container.maxNeverUsedIntervalMs":
-      containerMaxNeverUsedMs = try number(setting, 0...Int64.max)
-    case "emulate353TTLNodes":
-      if try flag(setting) { throw refusal("TTLs of 3.5.3 are not supported", setting) }
-    default: return try takeAuthority(key, setting)
-    }
-    return true
-  }
+  public init() {}
 
-  private mutating func takeAuthority(
-    _ key: String, _ setting: SettingSources.Setting
-  ) throws(SettingsError) -> Bool {
-    switch key {
-    case "skipACL": authority.skipsACL = setting.value == "yes"
-    case "DigestAuthenticationProvider.enabled":
-      if try !flag(setting) { authority.schemes.remove("digest") }
-    case "DigestAuthenticationProvider.digestAlg": digestAlgorithm = try algorithm(setting)
-    case "X509AuthenticationProvider.superUser": authority.x509SuperUser = setting.value
-    case "letAnySaslUserDoX": authority.anySASLUser = setting.value
-    case _ where key.hasPrefix("authProvider."): authority.schemes.insert(try scheme(setting))
-    default: return false
+  init(_ settings: CoordinatorSettings) throws(SettingsError) {
+    localSessionsEnabled = settings.bool("localSessionsEnabled")
+    localSessionsUpgradingEnabled = settings.bool("localSessionsUpgradingEnabled")
+    enforcesQuota = settings.bool("enforceQuota")
+    containerMaxPerMinute = settings.int("znode.container.maxPerMinute")
+    containerMaxNeverUsedMs = settings.int64("znode.container.maxNeverUsedIntervalMs")
+    authority.skipsACL = settings.bool("skipACL")
+    if !settings.bool("DigestAuthenticationProvider.enabled") {
+      authority.schemes.remove("digest")
     }
-    return true
+    digestAlgorithm = try Self.algorithm(settings)
+    authority.x509SuperUser = settings.text("X509AuthenticationProvider.superUser")
+    authority.anySASLUser = settings.text("letAnySaslUserDoX")
+    for provider in settings.authProviders {
+      authority.schemes.insert(try Self.scheme(provider))
+    }
   }
 
   /// The scheme of a provider that is named by its class.
-  private func scheme(_ setting: SettingSources.Setting) throws(SettingsError) -> String {
+  private static func scheme(
+    _ setting: SettingSources.Setting
+  ) throws(SettingsError) -> String {
     switch setting.value.split(separator: ".").last {
     case "SASLAuthenticationProvider": "sasl"
     case "X509AuthenticationProvider": "x509"
     case "DigestAuthenticationProvider": "digest"
     case "IPAuthenticationProvider": "ip"
-    default: throw refusal("this authentication provider is not supported", setting)
+    default:
+      throw SettingsError(
+        "this authentication provider is not supported", key: setting.key, value: setting.value,
+        origin: setting.origin)
     }
   }
 
-  private func algorithm(_ setting: SettingSources.Setting) throws(SettingsError) -> Digest {
-    switch setting.value.uppercased() {
-    case "SHA1", "SHA-1", "SHA": .sha1
-    case "SHA-256": .sha256
-    case "SHA-512": .sha512
-    default: throw refusal("must be SHA1, SHA-256 or SHA-512", setting)
+  /// Digests under the names that Java has for them.
+  private static func algorithm(_ settings: CoordinatorSettings) throws(SettingsError) -> Digest {
+    let key = "DigestAuthenticationProvider.digestAlg"
+    switch settings.text(key)?.uppercased() ?? "SHA1" {
+    case "SHA1", "SHA-1", "SHA": return .sha1
+    case "SHA-256": return .sha256
+    case "SHA-512": return .sha512
+    default: throw settings.error("must be SHA1, SHA-256 or SHA-512", key)
     }
-  }
-
-  private func flag(_ setting: SettingSources.Setting) throws(SettingsError) -> Bool {
-    switch setting.value.lowercased() {
-    case "true": true
-    case "false": false
-    default: throw refusal("must be true or false", setting)
-    }
-  }
-
-  private func number(
-    _ setting: SettingSources.Setting, _ range: ClosedRange<Int64>
-  ) throws(SettingsError) -> Int64 {
-    guard let number = Int64(setting.value), range.contains(number) else {
-      throw refusal(
-        "must be a whole number from \(range.lowerBound) to \(range.upperBound)", setting)
-    }
-    return number
-  }
-
-  private func refusal(_ reason: String, _ setting: SettingSources.Setting) -> SettingsError {
-    SettingsError(reason, key: setting.key, value: setting.value, origin: setting.origin)
   }
 }
 

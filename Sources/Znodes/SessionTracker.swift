@@ -40,6 +40,13 @@ public struct SessionTracker: Sendable {
   /// All sessions, sorted.
   public var ids: [Int64] { sessions.keys.sorted() }
 
+  /// When sessions expire unless they are heard of, in order of time; the sessions sorted.
+  public var expiryBuckets: [(time: Instant, sessions: [Int64])] {
+    buckets.keys.sorted().map { bucket in
+      (Instant(milliseconds: bucket * tickMs), buckets[bucket]?.sorted() ?? [])
+    }
+  }
+
   private func bucket(_ timeoutMs: Int32, after now: Instant) -> Int64 {
     (now.milliseconds + Int64(timeoutMs)) / tickMs + 1
   }
