@@ -52,7 +52,7 @@ public enum CoordinatorCommand {
     }
     var sources = SettingSources(try Properties(parsing: bytes, file: file))
     for assignment in line.all("--override") { try sources.override(assignment) }
-    let (config, warnings) = try CoordinatorConfig.load(sources)
+    let (config, warnings) = try CoordinatorConfig.load(sources, file: file)
     for warning in warnings { CoordinatorLog.server.warn(warning) }
     return config
   }

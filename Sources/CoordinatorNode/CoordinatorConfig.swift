@@ -2,26 +2,7 @@
 
 import Platform
 import Settings
-
-/// One `server.N` line:
-/// `host:quorumPort:electionPort[:participant|observer][;[address:]clientPort]`.
-public struct EnsembleServer: Hashable, Sendable {
-  public var id: Int64
-  public var host: String
-  public var quorumPort: UInt16
-  public var electionPort: UInt16
-  public var isObserver = false
-  /// After the semicolon: where this server takes clients.
-  public var clientHost: String?
-  public var clientPort: UInt16?
-
-  /// The line's value as ZooKeeper writes it into its dynamic configuration.
-  public var text: String {
-    var text = "\(host):\(quorumPort):\(electionPort):\(isObserver ? "observer" : "participant")"
-    if let clientPort { text += ";\(clientHost ?? "0.0.0.0"):\(clientPort)" }
-    return text
-  }
-}
+import Zab
 
 /// Everything a server is told. Names are ZooKeeper's with their units.
 public struct CoordinatorConfig: Sendable {
@@ -52,46 +33,109 @@ public struct CoordinatorConfig: Sendable {
   /// `user:hash` of the super user.
   public var superDigest: String?
   var allowedWords: Set<FourLetterWord> = [.srvr]
-  /// Snapshots kept by the purge, and hours between purges; 0: never.
+  /// Snapshots kept by the purge, and milliseconds between purges; 0: never.
   public var purgeRetainCount = 3
-  public var purgeIntervalHours = 0
-  /// Port of the Prometheus endpoint; nil: none.
-  public var metricsPort: UInt16?
-  public var metricsHost = "127.0.0.1"
+  public var purgeIntervalMs: Int64 = 0
+  /// What requests may do.
+  public var requests = RequestSettings()
   /// Milliseconds between looks for empty containers.
   public var containerCheckIntervalMs: Int64 = 60_000
 
   /// `myid`; 0 when standalone.
   public var serverID: Int64 = 0
-  /// By id, ascending. Empty or one participant: standalone.
-  public var servers: [EnsembleServer] = []
+  /// Who is in the ensemble as the files have it; a running server's view is its driver's.
+  public var membership = EnsembleConfig()
   public var quorumListensOnAllIPs = false
+  /// Whether a single participant needs no ensemble.
+  public var standaloneEnabled = true
   /// `peerType=observer`
   public var isObserver = false
+  /// Whether observers log what they are told.
+  public var syncEnabled = true
+  /// Whether a leader takes clients.
+  public var leaderServes = true
+  public var reconfigEnabled = false
+  /// Whether clients that asked for as little are served without a quorum.
+  public var readOnlyModeEnabled = false
+  /// How often a taken election port is tried again; 0: for ever.
   public var electionPortBindRetry = 3
   public var connectToLearnerMasterLimit: Int32 = 0
+  public var electionConnectTimeoutMs: Int32 = 5000
+  /// The file that was read, and the file with the server lines; nil when there is none.
+  public var staticFile: String?
+  public var dynamicFile: String?
+  /// The last configuration that was proposed, as far as this server knows; it may be newer than
+  /// `membership`.
+  public var lastSeenMembership: EnsembleConfig?
+  var peers = PeerTuning()
+  var storage = StorageTuning()
 
-  public var isEnsemble: Bool { servers.count > 1 || servers.contains { $0.isObserver } }
-  public var ownServer: EnsembleServer? { servers.first { $0.id == serverID } }
+  public var isEnsemble: Bool {
+    membership.participantCount > 1 || (!standaloneEnabled && membership.participantCount > 0)
+  }
+  public var servers: [EnsembleServer] { membership.servers }
+  public var ownServer: EnsembleServer? { membership.server(serverID) }
   /// In session ids; a lone server has ZooKeeper's 1.
   var sessionServerID: Int64 { isEnsemble ? serverID : 1 }
 
-  /// The ensemble as a dynamic configuration file has it.
-  public var ensembleText: String {
-    servers.map { "server.\($0.id)=\($0.text)\n" }.joined() + "version=0"
-  }
+  public var operations = OperationsSettings()
+  public var limits = LimitSettings()
+  public var security = SecuritySettings()
+  /// What was given, in its order; passwords are hidden.
+  public var given: [(key: String, value: String)] = []
 
   public init() {}
 
   /// Reads the settings.
   ///
+  /// - Parameter file: The file they come from, which a reconfiguration rewrites.
   /// - Throws: `SettingsError` naming file, line, key and value.
   /// - Returns: Also one line for each key that has no effect here.
   public static func load(
-    _ sources: SettingSources
+    _ sources: SettingSources, file: String? = nil
   ) throws(SettingsError) -> (config: CoordinatorConfig, warnings: [String]) {
-    var reader = CoordinatorConfigReader(sources)
+    var reader = CoordinatorConfigReader(try CoordinatorSettings(sources), file: file)
     let config = try reader.read()
     return (config, reader.warnings)
   }
+}
+
+/// What tunes the protocols between servers.
+struct PeerTuning: Sendable {
+  var minNotificationMs: Int64 = 200
+  var maxNotificationMs: Int64 = 60_000
+  var connectRetryMs: Int64 = 100
+  /// nil: `initLimit` ticks.
+  var epochWaitMs: Int64?
+  var observerReconnectDelayMs: Int64 = 0
+  var observerElectionDelayMs: Int64 = 200
+  var maxConcurrentSnapshots = 10
+  var maxConcurrentDiffs = 100
+  /// Whether learners are always brought up by a snapshot.
+  var forcesSnapshots = false
+}
+
+/// What tunes files.
+struct StorageTuning: Sendable {
+  var createsDirectories = true
+  /// Whether an empty data directory may vote.
+  var createsDatabase = true
+  var trustsMissingSnapshot = false
+  var snapshotCompression = SnapshotCompression.none
+  /// Bytes of log between snapshots; nil: no limit.
+  var snapshotLogBytes: Int64?
+  /// Bytes at which a log is closed; nil: no limit.
+  var maxLogBytes: Int64?
+  var slowFlushMs: Int64 = 1000
+  /// Most of the log on disk that is sent in place of a snapshot, as a share of the newest one.
+  var logToSnapshotRatio = 0.33
+  /// `jute.maxbuffer.extrasize`
+  var extraFrameBytes = 0xfffff
+}
+
+/// `snapshot.compression.method`
+enum SnapshotCompression: String, Sendable {
+  case none = "checked"
+  case gzip = "gz"
+  case snappy
 }

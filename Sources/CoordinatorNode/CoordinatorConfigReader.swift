@@ -1,75 +1,203 @@
-// From the keys of `zoo.cfg` to a configuration: every key of 3.8 is honoured, warned about or
-// refused by its name.
+// From the keys of `zoo.cfg` to a configuration. `ConfigTable.coordinator` says which keys there
+// are and what becomes of each; here is what they mean together.
 
 import Platform
 import Settings
+import Zab
 
 struct CoordinatorConfigReader {
-  private let sources: SettingSources
-  private(set) var warnings: [String] = []
+  private let settings: CoordinatorSettings
+  private(set) var warnings: [String]
   private var config = CoordinatorConfig()
-  private var hasPrometheus = false
-  private var metricsPort: UInt16 = 7000
 
-  init(_ sources: SettingSources) { self.sources = sources }
-
-  /// Keys that tune what does not exist here, or what needs no tuning. Given, they are named once.
-  private static let ignored: Set<String> = [
-    "electionAlg", "leaderServes", "cnxTimeout", "standaloneEnabled", "syncEnabled",
-    "admin.enableServer", "admin.serverPort", "admin.serverAddress", "admin.idleTimeout",
-    "admin.commandURL", "admin.portUnification", "clientPortListenBacklog", "DigestAuthProvider",
-    "localSessionsEnabled", "localSessionsUpgradingEnabled", "reconfigEnabled",
-    "dynamicConfigFile", "snapshot.trust.empty", "snapshot.compression.method",
-    "fsync.warningthresholdms", "serverCnxnFactory", "txnLogSizeLimitInKb", "snapSizeLimitInKb",
-    "learner.asyncSending", "learner.closeSocketAsync", "leader.closeSocketAsync",
-    "quorum.enableSasl", "quorumListenOnAllIPs", "jvm.pause.info-threshold.ms",
-    "jvm.pause.warn-threshold.ms", "jvm.pause.monitor", "audit.enable", "skipACL",
-    "maxResponseCacheSize", "maxGetChildrenResponseCacheSize",
-    "flushDelay", "maxWriteQueuePollTime",
-    "maxBatchSize", "enforceQuota", "requestThrottleLimit", "requestThrottleStallTime",
-    "advancedFlowControlEnabled", "watchManagerName", "multiAddress.enabled",
-    "multiAddress.reachabilityCheckTimeoutMs", "multiAddress.reachabilityCheckEnabled",
-    "clearOldSnapshots", "learner.initLimit", "nio.numSelectorThreads", "nio.numWorkerThreads",
-    "commitProcessor.numWorkerThreads", "nio.sessionlessCnxnTimeout", "tcpKeepAlive",
-    "electionPortBindRetry", "observer.syncEnabled", "zookeeper.observerMasterPort",
-    "connectToLearnerMasterLimit", "metricsProvider.exportJvmInfo",
-    "leader.snapPingIntervalInSeconds",
-  ]
-
-  /// Keys that ask for something that would be missed in silence.
-  private static let refused: [String: String] = [
-    "secureClientPort": "TLS for clients is not there yet",
-    "sslQuorum": "TLS between servers is not there yet",
-    "portUnification": "TLS between servers is not there yet",
-    "observerMasterPort": "observer masters are not supported",
-    "oraclePath": "the quorum oracle is not supported",
-    "group": "hierarchical quorums are not supported",
-    "sessionRequireClientSASLAuth": "SASL is not there yet",
-    "enforce.auth.enabled": "enforced authentication is not there yet",
-    "quorum.auth.enableSasl": "SASL between servers is not there yet",
-  ]
+  init(_ settings: CoordinatorSettings, file: String?) {
+    self.settings = settings
+    warnings = settings.warnings
+    config.staticFile = file
+  }
 
   mutating func read() throws(SettingsError) -> CoordinatorConfig {
-    for setting in sources.settings { try take(setting) }
-    guard !config.dataDir.isEmpty else { throw SettingsError("dataDir is not set", key: "dataDir") }
-    if config.dataLogDir.isEmpty { config.dataLogDir = config.dataDir }
-    if config.minSessionTimeoutMs <= 0 { config.minSessionTimeoutMs = config.tickTimeMs * 2 }
-    if config.maxSessionTimeoutMs <= 0 { config.maxSessionTimeoutMs = config.tickTimeMs * 20 }
-    guard config.minSessionTimeoutMs <= config.maxSessionTimeoutMs else {
-      throw SettingsError(
-        "must not be above maxSessionTimeout", key: "minSessionTimeout",
-        value: "\(config.minSessionTimeoutMs)", origin: sources["minSessionTimeout"]?.origin)
+    guard let dataDir = settings.text("dataDir") else {
+      throw SettingsError("dataDir is not set", key: "dataDir")
     }
-    if hasPrometheus { config.metricsPort = metricsPort }
-    config.servers.sort { $0.id < $1.id }
-    if config.isEnsemble { try completeEnsemble() }
+    config.dataDir = dataDir
+    config.dataLogDir = settings.text("dataLogDir") ?? dataDir
+    try readService()
+    try readStorage()
+    readProtocols()
+    try readMembership()
     return config
+  }
+
+  // MARK: Clients
+
+  private mutating func readService() throws(SettingsError) {
+    config.clientPort = settings.port("clientPort") ?? 2181
+    config.clientHost = settings.text("clientPortAddress") ?? "127.0.0.1"
+    config.tickTimeMs = settings.int32("tickTime")
+    config.maxClientConnections = settings.int("maxClientCnxns")
+    config.maxConnections = settings.int("maxCnxns")
+    config.globalOutstandingLimit = settings.int("globalOutstandingLimit")
+    config.maxFrameBytes = settings.int("jute.maxbuffer")
+    try readSessionTimeouts()
+    config.superDigest = settings.text("DigestAuthenticationProvider.superDigest")
+    config.allowedWords = words(settings.list("4lw.commands.whitelist"))
+    config.containerCheckIntervalMs = settings.int64("znode.container.checkIntervalMs")
+    config.extendedTypesEnabled = settings.bool("extendedTypesEnabled")
+    config.operations = try OperationsSettings(settings)
+    config.limits = LimitSettings(settings)
+    config.requests = try RequestSettings(settings)
+    config.given = settings.given
+  }
+
+  private mutating func readSessionTimeouts() throws(SettingsError) {
+    let (shortest, longest) = (
+      settings.int32("minSessionTimeout"), settings.int32("maxSessionTimeout")
+    )
+    // A tick may be an hour: 20 of them still have to fit.
+    let tick = Int64(config.tickTimeMs)
+    config.minSessionTimeoutMs = shortest <= 0 ? Int32(clamping: tick * 2) : shortest
+    config.maxSessionTimeoutMs = longest <= 0 ? Int32(clamping: tick * 20) : longest
+    guard config.minSessionTimeoutMs <= config.maxSessionTimeoutMs else {
+      let key = settings.isGiven("minSessionTimeout") ? "minSessionTimeout" : "maxSessionTimeout"
+      throw settings.error("minSessionTimeout must not be above maxSessionTimeout", key)
+    }
+  }
+
+  private func words(_ names: [String]) -> Set<FourLetterWord> {
+    if names.contains("*") { return Set(FourLetterWord.allCases) }
+    // Words of later versions are allowed by some, and are not there.
+    return Set(names.compactMap { FourLetterWord(rawValue: $0) })
+  }
+
+  // MARK: Files
+
+  private mutating func readStorage() throws(SettingsError) {
+    config.snapCount = settings.int("snapCount")
+    config.preallocation = settings.int64("preAllocSize") << 10
+    config.forceSync = settings.bool("forceSync")
+    config.commitLogCount = settings.int("commitLogCount")
+    config.digestEnabled = settings.bool("digest.enabled")
+    config.purgeRetainCount = max(3, settings.int("autopurge.snapRetainCount"))
+    if config.purgeRetainCount != settings.int("autopurge.snapRetainCount") {
+      let complaint = settings.error("3 is the least, and is used", "autopurge.snapRetainCount")
+      warnings.append("\(complaint)")
+    }
+    guard let interval = Self.milliseconds(settings.text("autopurge.purgeInterval") ?? "0") else {
+      throw settings.error(
+        "must be hours, or a time with one of the units ms, s, m, h, d", "autopurge.purgeInterval")
+    }
+    config.purgeIntervalMs = interval
+    config.storage.createsDirectories = settings.bool("datadir.autocreate")
+    config.storage.createsDatabase = settings.bool("db.autocreate")
+    config.storage.trustsMissingSnapshot = settings.bool("snapshot.trust.empty")
+    config.storage.snapshotCompression =
+      SnapshotCompression(
+        rawValue: settings.text("snapshot.compression.method")?.lowercased() ?? "") ?? .none
+    config.storage.snapshotLogBytes = Self.bytes(kilobytes: settings.int64("snapSizeLimitInKb"))
+    config.storage.maxLogBytes = Self.bytes(kilobytes: settings.int64("txnLogSizeLimitInKb"))
+    config.storage.slowFlushMs = settings.int64("fsync.warningthresholdms")
+    config.storage.logToSnapshotRatio = settings.double("snapshotSizeFactor")
+    config.storage.extraFrameBytes =
+      settings.isGiven("jute.maxbuffer.extrasize")
+      ? settings.int("jute.maxbuffer.extrasize") : max(config.maxFrameBytes, 1024)
+  }
+
+  /// Nil for no limit.
+  private static func bytes(kilobytes: Int64) -> Int64? {
+    kilobytes < 1 ? nil : min(kilobytes, .max >> 10) << 10
+  }
+
+  /// A number of hours, or a number with a unit.
+  private static func milliseconds(_ text: String) -> Int64? {
+    let units: [(suffix: String, factor: Int64)] = [
+      ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
+      ("", 3_600_000),
+    ]
+    guard let unit = units.first(where: { text.hasSuffix($0.suffix) || $0.suffix.isEmpty }),
+      let number = Int64(text.dropLast(unit.suffix.utf8.count)), number >= 0
+    else { return nil }
+    let (product, overflow) = number.multipliedReportingOverflow(by: unit.factor)
+    return overflow ? nil : product
+  }
+
+  // MARK: The ensemble
+
+  private mutating func readProtocols() {
+    config.initLimit = settings.int32("initLimit")
+    config.syncLimit = settings.int32("syncLimit")
+    config.connectToLearnerMasterLimit = settings.int32("connectToLearnerMasterLimit")
+    config.isObserver = settings.text("peerType")?.lowercased() == "observer"
+    config.standaloneEnabled = settings.bool("standaloneEnabled")
+    config.reconfigEnabled = settings.bool("reconfigEnabled")
+    config.readOnlyModeEnabled = settings.bool("readonlymode.enabled")
+    config.syncEnabled = settings.bool("syncEnabled")
+    config.leaderServes = settings.bool("leaderServes")
+    config.quorumListensOnAllIPs = settings.bool("quorumListenOnAllIPs")
+    config.electionPortBindRetry = settings.int("electionPortBindRetry")
+    config.electionConnectTimeoutMs = settings.int32("cnxTimeout")
+    config.peers.minNotificationMs = settings.int64("fastleader.minNotificationInterval")
+    config.peers.maxNotificationMs = settings.int64("fastleader.maxNotificationInterval")
+    config.peers.connectRetryMs = settings.int64("leaderConnectDelayDuringRetryMs")
+    let wait = settings.int64("leader.maxTimeToWaitForEpoch")
+    config.peers.epochWaitMs = wait < 0 ? nil : wait
+    config.peers.observerReconnectDelayMs = settings.int64("observer.reconnectDelayMs")
+    config.peers.observerElectionDelayMs = settings.int64("observer.election.DelayMs")
+    config.peers.maxConcurrentSnapshots = settings.int("leader.maxConcurrentSnapSyncs")
+    config.peers.maxConcurrentDiffs = settings.int("leader.maxConcurrentDiffSyncs")
+    config.peers.forcesSnapshots = settings.bool("forceSnapshotSync")
+  }
+
+  private mutating func readMembership() throws(SettingsError) {
+    if let file = settings.text("dynamicConfigFile") {
+      config.dynamicFile = file
+      config.membership = try DynamicConfigFile.read(file)
+      if let version = DynamicConfigFile.version(inNameOf: file) {
+        config.membership.version = version
+      }
+    } else {
+      var origins: [String: SettingOrigin] = [:]
+      for member in settings.members { origins[member.key] = member.origin }
+      var lines = settings.members.map { ($0.key, $0.value) }
+      if let version = settings.text("version") { lines.append(("version", version)) }
+      do throws(EnsembleConfig.Mistake) {
+        config.membership = try EnsembleConfig(lines)
+      } catch {
+        throw SettingsError(
+          error.reason, key: error.key, value: error.value, origin: origins[error.key])
+      }
+    }
+    guard !config.membership.servers.isEmpty else { return }
+    try checkParticipants()
+    if config.isEnsemble { try completeEnsemble() }
+    if let file = config.staticFile {
+      config.lastSeenMembership = try DynamicConfigFile.readNext(of: file)
+    }
+  }
+
+  private mutating func checkParticipants() throws(SettingsError) {
+    let observers = config.membership.servers.count - config.membership.participantCount
+    let example = config.membership.servers.first { $0.isObserver }
+    switch config.membership.participantCount {
+    case 0:
+      throw SettingsError(
+        "there are observers, and nobody they could follow",
+        key: example.map { "server.\($0.id)" }, value: example?.text)
+    case 1 where config.standaloneEnabled && observers > 0:
+      throw SettingsError(
+        "a single participant runs alone unless standaloneEnabled=false, without observers",
+        key: example.map { "server.\($0.id)" }, value: example?.text)
+    case 1 where config.standaloneEnabled:
+      warnings.append("one server line is no ensemble: running standalone")
+    case 2: warnings.append("two participants: the loss of either one stops the ensemble")
+    default: break
+    }
   }
 
   private mutating func completeEnsemble() throws(SettingsError) {
     for (key, value) in [("initLimit", config.initLimit), ("syncLimit", config.syncLimit)]
     where value <= 0 {
-      throw SettingsError("is not set, and an ensemble needs it", key: key)
+      throw settings.error("is not set, and an ensemble needs it", key)
     }
     let path = config.dataDir + "/myid"
     let bytes: [UInt8]?
@@ -77,190 +205,35 @@ struct CoordinatorConfigReader {
       throw SettingsError("\(error)", key: "myid")
     }
     guard let bytes else { throw SettingsError("\(path) is missing", key: "myid") }
-    let text = String(decoding: bytes.filter { $0 > 0x20 }, as: UTF8.self)
+    let text = String(decoding: bytes.prefix { $0 != 0x0a }.filter { $0 > 0x20 }, as: UTF8.self)
     guard let id = Int64(text), (0...255).contains(id) else {
       throw SettingsError("\(path) must hold a number from 0 to 255", key: "myid", value: text)
     }
     config.serverID = id
+    // A server that is to join by a reconfiguration is started with what it knows, itself included.
     guard let own = config.ownServer else {
       throw SettingsError("no server.\(id) line for this server", key: "myid", value: text)
     }
-    if own.isObserver { config.isObserver = true }
-    if let port = own.clientPort {
-      config.clientPort = port
-      if let host = own.clientHost { config.clientHost = host }
+    if settings.isGiven("peerType"), own.isObserver != config.isObserver {
+      warnings.append("\(settings.error("the server.\(id) line says otherwise", "peerType"))")
     }
+    config.isObserver = own.isObserver
+    try takeClientAddress(of: own)
   }
 
-  // MARK: Keys
-
-  private mutating func take(_ setting: SettingSources.Setting) throws(SettingsError) {
-    // System properties may be given with the prefix that Java gives them.
-    let key =
-      setting.key.hasPrefix("zookeeper.") ? String(setting.key.dropFirst(10)) : setting.key
-    if try takeBasic(key, setting) { return }
-    if try takeTuning(key, setting) { return }
-    if let number = Self.suffix(of: key, after: "server.") {
-      return config.servers.append(try server(number, setting))
+  /// The client port may stand in either place, not differently in both.
+  private mutating func takeClientAddress(of own: EnsembleServer) throws(SettingsError) {
+    guard let port = own.clientPort else { return }
+    if settings.isGiven("clientPort"), config.clientPort != port {
+      throw settings.error("the server.\(own.id) line has another one: \(own.text)", "clientPort")
     }
-    if Self.suffix(of: key, after: "weight.") != nil {
-      throw SettingsError("weights are not supported", setting)
+    if settings.isGiven("clientPortAddress"), !["0.0.0.0", "::"].contains(config.clientHost),
+      config.clientHost != own.clientHost ?? "0.0.0.0"
+    {
+      throw settings.error(
+        "the server.\(own.id) line has another one: \(own.text)", "clientPortAddress")
     }
-    if let reason = Self.refused[key] ?? (key.hasPrefix("group.") ? Self.refused["group"] : nil) {
-      if (key == "sslQuorum" || key == "portUnification"), setting.value == "false" { return }
-      throw SettingsError(reason, setting)
-    }
-    let isKnown =
-      Self.ignored.contains(key) || key.hasPrefix("ssl.") || key.hasPrefix("authProvider.")
-      || key.hasPrefix("quorum.auth.") || key.hasPrefix("metricsProvider.")
-    warnings.append(
-      "\(setting.origin): \(setting.key)=\(setting.value): "
-        + (isKnown ? "has no effect here" : "unknown key"))
-  }
-
-  private mutating func takeBasic(
-    _ key: String, _ setting: SettingSources.Setting
-  ) throws(SettingsError) -> Bool {
-    switch key {
-    case "dataDir": config.dataDir = setting.value
-    case "dataLogDir": config.dataLogDir = setting.value
-    case "clientPort": config.clientPort = UInt16(try integer(setting, 0...65535))
-    case "clientPortAddress": config.clientHost = setting.value
-    case "tickTime": config.tickTimeMs = Int32(try integer(setting, 1...3_600_000))
-    case "initLimit": config.initLimit = Int32(try integer(setting, 1...1_000_000))
-    case "syncLimit": config.syncLimit = Int32(try integer(setting, 1...1_000_000))
-    case "maxClientCnxns": config.maxClientConnections = try integer(setting, 0...1_000_000)
-    case "maxCnxns": config.maxConnections = try integer(setting, 0...10_000_000)
-    case "minSessionTimeout":
-      config.minSessionTimeoutMs = Int32(try integer(setting, -1...Int(Int32.max)))
-    case "maxSessionTimeout":
-      config.maxSessionTimeoutMs = Int32(try integer(setting, -1...Int(Int32.max)))
-    case "peerType":
-      guard ["observer", "participant"].contains(setting.value) else {
-        throw SettingsError("must be observer or participant", setting)
-      }
-      config.isObserver = setting.value == "observer"
-    case "4lw.commands.whitelist": config.allowedWords = try words(setting)
-    case "quorumListenOnAllIPs": config.quorumListensOnAllIPs = try boolean(setting)
-    default: return false
-    }
-    return true
-  }
-
-  private mutating func takeTuning(
-    _ key: String, _ setting: SettingSources.Setting
-  ) throws(SettingsError) -> Bool {
-    switch key {
-    case "snapCount": config.snapCount = try integer(setting, 2...Int(Int32.max))
-    case "preAllocSize":
-      config.preallocation = Int64(try integer(setting, 0...(1 << 22))) << 10
-    case "forceSync": config.forceSync = setting.value == "yes"
-    case "globalOutstandingLimit":
-      config.globalOutstandingLimit = try integer(setting, 1...10_000_000)
-    case "jute.maxbuffer": config.maxFrameBytes = try integer(setting, 1024...(1 << 30))
-    case "commitLogCount": config.commitLogCount = try integer(setting, 1...10_000_000)
-    case "digest.enabled": config.digestEnabled = try boolean(setting)
-    case "extendedTypesEnabled": config.extendedTypesEnabled = try boolean(setting)
-    case "DigestAuthenticationProvider.superDigest": config.superDigest = setting.value
-    case "autopurge.snapRetainCount":
-      config.purgeRetainCount = max(3, try integer(setting, 0...1_000_000))
-    case "autopurge.purgeInterval": config.purgeIntervalHours = try integer(setting, 0...100_000)
-    case "znode.container.checkIntervalMs":
-      config.containerCheckIntervalMs = Int64(try integer(setting, 1...Int(Int32.max)))
-    case "metricsProvider.className":
-      hasPrometheus = setting.value.hasSuffix("PrometheusMetricsProvider")
-    case "metricsProvider.httpPort": metricsPort = UInt16(try integer(setting, 0...65535))
-    case "metricsProvider.httpHost": config.metricsHost = setting.value
-    default: return false
-    }
-    return true
-  }
-
-  // MARK: Values
-
-  private static func suffix(of key: String, after prefix: String) -> String? {
-    key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : nil
-  }
-
-  private func integer(
-    _ setting: SettingSources.Setting, _ range: ClosedRange<Int>
-  ) throws(SettingsError) -> Int {
-    let text = String(setting.value.filter { $0 != " " && $0 != "\t" })
-    guard let number = Int(text), range.contains(number) else {
-      throw SettingsError(
-        "must be a whole number from \(range.lowerBound) to \(range.upperBound)", setting)
-    }
-    return number
-  }
-
-  private func boolean(_ setting: SettingSources.Setting) throws(SettingsError) -> Bool {
-    switch setting.value.lowercased() {
-    case "true": true
-    case "false": false
-    default: throw SettingsError("must be true or false", setting)
-    }
-  }
-
-  private func words(
-    _ setting: SettingSources.Setting
-  ) throws(SettingsError) -> Set<FourLetterWord> {
-    var words: Set<FourLetterWord> = []
-    for part in setting.value.split(separator: ",") {
-      let name = String(part.filter { $0 != " " })
-      if name == "*" { return Set(FourLetterWord.allCases) }
-      // `hash` and words of later versions are allowed by some, and are not there.
-      if let word = FourLetterWord(rawValue: name) { words.insert(word) }
-    }
-    return words
-  }
-
-  private func server(
-    _ number: String, _ setting: SettingSources.Setting
-  ) throws(SettingsError) -> EnsembleServer {
-    guard let id = Int64(number), (0...255).contains(id) else {
-      throw SettingsError("the number after 'server.' must be from 0 to 255", setting)
-    }
-    if config.servers.contains(where: { $0.id == id }) {
-      throw SettingsError("given twice", setting)
-    }
-    guard !setting.value.contains("|") else {
-      throw SettingsError("several addresses for one server are not supported", setting)
-    }
-    let halves = setting.value.split(separator: ";", maxSplits: 1).map(String.init)
-    guard let first = halves.first, let quorum = Self.addressParts(first), quorum.count >= 3,
-      let quorumPort = UInt16(quorum[1]), let electionPort = UInt16(quorum[2])
-    else { throw SettingsError("expected host:port:port[:participant|observer]", setting) }
-    var server = EnsembleServer(
-      id: id, host: quorum[0], quorumPort: quorumPort, electionPort: electionPort)
-    if quorum.count > 3 {
-      guard ["observer", "participant"].contains(quorum[3].lowercased()) else {
-        throw SettingsError("expected participant or observer after the ports", setting)
-      }
-      server.isObserver = quorum[3].lowercased() == "observer"
-    }
-    if halves.count > 1 {
-      let parts = Self.addressParts(halves[1]) ?? []
-      guard let last = parts.last, let port = UInt16(last), parts.count <= 2 else {
-        throw SettingsError("expected [address:]clientPort after the semicolon", setting)
-      }
-      server.clientPort = port
-      server.clientHost = parts.count == 2 ? parts[0] : nil
-    }
-    return server
-  }
-
-  /// The parts between colons; a v6 address in brackets is one of them.
-  private static func addressParts(_ text: String) -> [String]? {
-    guard text.hasPrefix("[") else { return text.split(separator: ":").map(String.init) }
-    guard let close = text.firstIndex(of: "]") else { return nil }
-    let host = String(text[text.index(after: text.startIndex)..<close])
-    let rest = text[text.index(after: close)...].split(separator: ":").map(String.init)
-    return [host] + rest
-  }
-}
-
-extension SettingsError {
-  fileprivate init(_ reason: String, _ setting: SettingSources.Setting) {
-    self.init(reason, key: setting.key, value: setting.value, origin: setting.origin)
+    config.clientPort = port
+    config.clientHost = own.clientHost ?? "0.0.0.0"
   }
 }

@@ -4,6 +4,7 @@ import Bytes
 import HTTP
 import Platform
 import Settings
+import Telemetry
 import Transport
 import ZooKeeperProtocol
 import Znodes
@@ -20,6 +21,7 @@ public final class CoordinatorNode: Sendable {
   private let group: EventLoopGroup
   private let listener: Server
   private let metrics: HTTPServer?
+  private let admin: AdminServer?
   private let ensemble: EnsembleDriver?
   private let locks: [File]
 
@@ -65,11 +67,14 @@ public final class CoordinatorNode: Sendable {
       self.ensemble = ensemble
       loop.perform { [ensemble] in
         store.onFailure = onFailure
+        coordinator.measureStore()
         coordinator.begin(ensemble)
       }
       listener = try Self.listen(config, group, coordinator)
+      loop.perform { [listener] in coordinator.listeners = [listener] }
       clientAddress = listener.address
-      metrics = try Self.exposeMetrics(config, group, coordinator)
+      metrics = try Self.exposeMetrics(config.operations, group, coordinator)
+      admin = try AdminServer.start(config.operations, of: coordinator, on: group)
     } catch let error as StorageError {
       throw .storage(error)
     } catch let error as Hosts.ResolutionError {
@@ -110,34 +115,33 @@ public final class CoordinatorNode: Sendable {
     options.maxConnectionsPerIP =
       config.maxClientConnections == 0 ? .max : config.maxClientConnections
     options.maxConnections = config.maxConnections == 0 ? .max : config.maxConnections
+    if config.limits.backlog > 0 { options.backlog = config.limits.backlog }
     let addresses = try Hosts.resolve(config.clientHost, port: config.clientPort)
     return try Server(at: addresses[0], on: group, options: options) { _ in
       .stream(GreetingHandler(coordinator))
     }
   }
 
-  /// Prometheus, where it was asked for: the names of `mntr` without their prefix.
+  /// Prometheus, where it was asked for.
   private static func exposeMetrics(
-    _ config: CoordinatorConfig, _ group: EventLoopGroup, _ coordinator: Coordinator
+    _ settings: OperationsSettings, _ group: EventLoopGroup, _ coordinator: Coordinator
   ) throws -> HTTPServer? {
-    guard let port = config.metricsPort else { return nil }
-    let address = try Hosts.resolve(config.metricsHost, port: port)[0]
+    guard let port = settings.metricsPort else { return nil }
+    let address = try Hosts.resolve(settings.metricsHost, port: port)[0]
     // Same loop: the handler may look at everything.
-    return try HTTPServer(at: address, on: group) { request in
-      guard request.path == "/metrics" else {
-        return .text("not found\n", status: 404)
-      }
-      let lines = coordinator.metrics.compactMap { metric in
-        Double(metric.value) == nil ? nil : "\(metric.name.dropFirst(3)) \(metric.value)\n"
-      }
-      return .text(lines.joined())
+    let server = try HTTPServer(at: address, on: group) { request in
+      guard request.path == "/metrics" else { return .text("not found\n", status: 404) }
+      return .text(coordinator.exposition, contentType: Metrics.contentType)
     }
+    CoordinatorLog.server.info("metrics endpoint started", ["address": server.address])
+    return server
   }
 
   /// Stops taking requests, finishes what is being written, and ends the threads. Blocks.
   public func stop() {
     listener.stop()
     metrics?.stop()
+    admin?.stop()
     let loop = coordinator.loop
     loop.perform { [self] in
       ensemble?.stop()
@@ -160,6 +164,7 @@ extension Coordinator {
     }
     loop.repeating(everyMs: Int64(max(1, config.tickTimeMs / 2))) { [weak self] in
       self?.expireSessions()
+      self?.dropSilentConnections()
       return self != nil
     }
     loop.repeating(everyMs: config.containerCheckIntervalMs) { [weak self] in
@@ -170,9 +175,9 @@ extension Coordinator {
   }
 
   private func schedulePurge() {
-    guard config.purgeIntervalHours > 0 else { return }
+    guard config.purgeIntervalMs > 0 else { return }
     let (directory, retained) = (store.directory, config.purgeRetainCount)
-    loop.repeating(everyMs: Int64(config.purgeIntervalHours) * 3_600_000) { [weak self] in
+    loop.repeating(everyMs: config.purgeIntervalMs) { [weak self] in
       self?.store.inBackground { LogPurge(directory: directory).run(retaining: retained) }
       return self != nil
     }

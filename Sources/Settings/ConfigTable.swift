@@ -66,6 +66,9 @@ public struct ConfigKey: Sendable {
 /// - Status: `+` honoured; `-` without effect, the sentence is the reason; `!` refused unless it is
 ///   the default, the sentence is the reason.
 ///
+/// Update mode and importance are Kafka's notions. Tables of keys that have neither leave both out,
+/// and their keys can be changed only by a restart.
+///
 /// Tables of text keep the compiler fast and are parsed once; a test parses all of them.
 public struct ConfigTable: Sendable {
   /// In alphabetical order.
@@ -75,6 +78,11 @@ public struct ConfigTable: Sendable {
   /// The keys of `server.properties`.
   public static let broker = ConfigTable([
     serverKeys, logKeys, replicationKeys, coordinatorsKeys, quorumKeys, securityKeys,
+  ])
+  /// The keys of `zoo.cfg`, and the system properties of ZooKeeper's server without their prefix.
+  public static let coordinator = ConfigTable([
+    coordinatorKeys, coordinatorEnsembleKeys, coordinatorStorageKeys, coordinatorLimitKeys,
+    coordinatorSecurityKeys, coordinatorTLSKeys, coordinatorOperationKeys,
   ])
   /// The keys of topics.
   public static let topic = ConfigTable([topicKeys])
@@ -115,6 +123,8 @@ public struct ConfigTable: Sendable {
 
   /// A malformed line is a mistake in this program, and stops it at its first start.
   private static func key(_ head: [Substring], sentence: String) -> ConfigKey {
+    var head = head
+    if head.count == 5 { head.insert(contentsOf: ["fixed", "medium"], at: 4) }
     guard head.count == 7, let type = types[head[1]], let update = updateModes[head[4]],
       let importance = ConfigImportance(rawValue: String(head[5])),
       let value = defaultValue(head[2], type), let validity = validity(head[3])

@@ -85,6 +85,11 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     lastMoved = loop.now
   }
 
+  /// What is waited for, as Java's selectors number it: 1 for input, 4 for room for output.
+  public var interestOps: Int {
+    (interest.contains(.readable) ? 1 : 0) + (interest.contains(.writable) ? 4 : 0)
+  }
+
   /// Whether output can still reach the peer.
   public var isOpen: Bool { state == .open || state == .connecting }
 

@@ -2,23 +2,32 @@
 
 /// The members of an ensemble and the weight of their votes.
 ///
-/// A quorum is more than half of the total weight, so any two quorums share a voter. Servers
-/// without an entry in `weights` weigh 1; a server of weight 0 takes part but is never elected.
+/// Without groups a quorum is more than half of the total weight; with groups it is more than half
+/// of the weight in each of more than half of the groups. Either way any two quorums share a voter.
+/// Servers without an entry in `weights` weigh 1; a server of weight 0 takes part but is never
+/// elected, and a group without weight does not count.
 public struct Ensemble: Hashable, Sendable {
   /// Participants, ascending.
   public let voters: [ServerID]
   /// Learners without a vote, ascending.
   public let observers: [ServerID]
   private let weights: [ServerID: Int64]
-  private let totalWeight: Int64
+  /// Voters by group, each ascending; one group of all when there is no hierarchy.
+  private let groups: [(members: [ServerID], weight: Int64)]
 
+  /// - Parameter groups: Members of each group; empty for none. Voters that are in no group have no
+  ///   say when others are.
   public init(
-    voters: [ServerID], observers: [ServerID] = [], weights: [ServerID: Int64] = [:]
+    voters: [ServerID], observers: [ServerID] = [], weights: [ServerID: Int64] = [:],
+    groups: [[ServerID]] = []
   ) {
-    self.voters = voters.sorted()
+    let sorted = voters.sorted()
+    self.voters = sorted
     self.observers = observers.sorted()
     self.weights = weights
-    totalWeight = voters.reduce(0) { $0 + (weights[$1] ?? 1) }
+    let parts = groups.isEmpty ? [sorted] : groups.map { part in sorted.filter(part.contains) }
+    self.groups = parts.map { part in (part, part.reduce(0) { $0 + (weights[$1] ?? 1) }) }
+      .filter { $0.weight > 0 }
   }
 
   public func contains(_ server: ServerID) -> Bool {
@@ -34,13 +43,27 @@ public struct Ensemble: Hashable, Sendable {
 
   /// Whether the voters for which `supports` holds are a quorum.
   public func isQuorum(where supports: (ServerID) -> Bool) -> Bool {
-    var weight: Int64 = 0
-    for voter in voters where supports(voter) { weight += weights[voter] ?? 1 }
-    return weight > totalWeight / 2
+    var supporting = 0
+    for group in groups {
+      var weight: Int64 = 0
+      for voter in group.members where supports(voter) { weight += weights[voter] ?? 1 }
+      if weight > group.weight / 2 { supporting += 1 }
+    }
+    return supporting > groups.count / 2
   }
 
   public func isQuorum(_ servers: Set<ServerID>) -> Bool {
     isQuorum { servers.contains($0) }
+  }
+
+  public static func == (a: Self, b: Self) -> Bool {
+    a.voters == b.voters && a.observers == b.observers && a.weights == b.weights
+      && a.groups.map(\.members) == b.groups.map(\.members)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(voters)
+    hasher.combine(observers)
   }
 }
 

@@ -139,3 +139,25 @@ import ZooKeeperProtocol
     #expect(history.durable == Zxid(epoch: 1, counter: 5))
   }
 }
+
+@Suite struct HierarchyTests {
+  private func servers(_ ids: Int64...) -> [ServerID] { ids.map { ServerID($0) } }
+
+  /// The example of ZooKeeper's documentation: three groups of three.
+  @Test func aHierarchyNeedsMostOfMostGroups() {
+    let ensemble = Ensemble(
+      voters: servers(1, 2, 3, 4, 5, 6, 7, 8, 9),
+      groups: [servers(1, 2, 3), servers(4, 5, 6), servers(7, 8, 9)])
+    #expect(ensemble.isQuorum(Set(servers(1, 2, 4, 5))))
+    #expect(!ensemble.isQuorum(Set(servers(1, 2, 3, 4, 7))))
+    #expect(!ensemble.isQuorum(Set(servers(1, 2, 3))))
+  }
+
+  @Test func weightsCountWithinAGroup() {
+    let ensemble = Ensemble(
+      voters: servers(1, 2, 3, 4), weights: [ServerID(1): 3, ServerID(4): 0],
+      groups: [servers(1, 2, 3), servers(4)])
+    #expect(ensemble.isQuorum(Set(servers(1))))
+    #expect(!ensemble.isQuorum(Set(servers(2, 3, 4))))
+  }
+}

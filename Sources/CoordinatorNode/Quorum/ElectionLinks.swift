@@ -72,7 +72,7 @@ final class ElectionLinks {
   /// what it has to say again, and that tries again.
   private func connect(to peer: ServerID) {
     guard links[peer] == nil, attempts[peer] == nil, !resolving.contains(peer),
-      let member = config.server(peer.rawValue)
+      let member = config.membership.server(peer.rawValue)
     else { return }
     resolving.insert(peer)
     QuorumAddress.resolve(member.host, port: member.electionPort, on: loop) { address in
@@ -107,7 +107,7 @@ final class ElectionLinks {
   /// An accepted connection has said who it is.
   private func greeted(_ greeting: ElectionGreeting, on connection: Connection) {
     let peer = ServerID(greeting.server)
-    guard config.server(peer.rawValue) != nil else {
+    guard config.membership.server(peer.rawValue) != nil else {
       CoordinatorLog.quorum.warn(
         "election connection refused: not a member",
         ["server": peer, "peer": connection.peer])
@@ -131,7 +131,8 @@ final class ElectionLinks {
 
 extension ElectionLinks: StreamHandler {
   func opened(_ connection: Connection) {
-    guard let context = connection.context as? Context, let member = config.server(own.rawValue)
+    guard let context = connection.context as? Context,
+      let member = config.membership.server(own.rawValue)
     else { return }  // accepted: the peer greets first
     ElectionGreeting(server: own.rawValue, address: member.electionAddress)
       .write(to: &connection.output)

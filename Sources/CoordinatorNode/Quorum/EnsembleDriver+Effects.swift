@@ -11,11 +11,11 @@ extension EnsembleDriver {
   func carryOut(_ effect: PeerEffect) {
     switch effect {
     case .notify(let notification, let server):
-      links.send(notification.message(config: config.ensembleBytes), to: server)
+      links.send(notification.message(config: config.membership.bytes), to: server)
     case .roleChanged(let state, let leader):
       changeRole(state, leader)
     case .connectToLeader(let server):
-      guard let member = config.server(server.rawValue) else { return }
+      guard let member = config.membership.server(server.rawValue) else { return }
       leader.connect(
         to: member, timeoutMs: Int64(config.tickTimeMs) * Int64(config.initLimit))
     case .closeLeaderConnection:
@@ -164,7 +164,7 @@ extension EnsembleDriver {
   private func replaceDatabase(_ database: Database, durable zxid: Zxid) {
     unapplied.removeAll()
     coordinator.replaceDatabase(database)
-    coordinator.setEnsembleConfig(config.ensembleBytes, version: 0)
+    coordinator.setEnsembleConfig(config.membership.bytes, version: 0)
     leader.reset(durable: zxid)
   }
 

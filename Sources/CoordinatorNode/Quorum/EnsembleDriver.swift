@@ -134,7 +134,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
   /// Begins to look for a leader. On the loop.
   func start() {
     isStarted = true
-    coordinator.setEnsembleConfig(config.ensembleBytes, version: 0)
+    coordinator.setEnsembleConfig(config.membership.bytes, version: 0)
     CoordinatorLog.quorum.info(
       "looking for a leader",
       [
@@ -225,6 +225,8 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     handle(.revalidate(session: session, timeoutMs: timeoutMs))
   }
 
+  func resetStatistics() { proposalSizes = (-1, -1, -1) }
+
   var status: ReplicationStatus {
     let mode: ReplicationStatus.Mode =
       switch peer.state {
@@ -244,8 +246,9 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     status.learners = counts.all
     status.syncedFollowers = counts.all - counts.observers
     status.syncedObservers = counts.observers
+    status.leader = peer.leaderID.map { Int64($0.rawValue) }
     status.pendingSyncs = syncs.count
-    status.quorumSize = config.ensemble.voters.count
+    status.quorumSize = config.membership.ensemble.voters.count
     status.proposalSizes = proposalSizes
     return status
   }

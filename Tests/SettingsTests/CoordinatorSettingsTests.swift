@@ -1,0 +1,56 @@
+import Settings
+import Testing
+
+@Suite struct CoordinatorSettingsTests {
+  private func read(_ text: String) throws -> CoordinatorSettings {
+    try CoordinatorSettings(SettingSources(Properties(parsing: text, file: "zoo.cfg")))
+  }
+
+  @Test func everyKeyHasAWordAndAUsableDefault() {
+    for key in ConfigTable.coordinator.keys {
+      #expect(!key.documentation.isEmpty, "\(key.name)")
+      #expect(key.validity.accepts(key.defaultValue), "\(key.name)")
+    }
+  }
+
+  /// The keys that QuorumPeerConfig of 3.8 knows itself; everything else is a system property.
+  @Test func theFilesOwnKeysAreThere() {
+    let keys = """
+      dataDir dataLogDir clientPort localSessionsEnabled localSessionsUpgradingEnabled
+      clientPortAddress secureClientPort secureClientPortAddress observerMasterPort
+      clientPortListenBacklog tickTime maxClientCnxns minSessionTimeout maxSessionTimeout
+      initLimit syncLimit connectToLearnerMasterLimit electionAlg quorumListenOnAllIPs peerType
+      syncEnabled dynamicConfigFile autopurge.snapRetainCount autopurge.purgeInterval
+      standaloneEnabled reconfigEnabled sslQuorum portUnification sslQuorumReloadCertFiles
+      quorum.auth.enableSasl quorum.auth.serverRequireSasl quorum.auth.learnerRequireSasl
+      quorum.auth.learner.saslLoginContext quorum.auth.server.saslLoginContext
+      quorum.auth.kerberos.servicePrincipal quorum.cnxn.threads.size
+      jvm.pause.info-threshold.ms jvm.pause.warn-threshold.ms jvm.pause.sleep.time.ms
+      jvm.pause.monitor metricsProvider.className multiAddress.enabled
+      multiAddress.reachabilityCheckTimeoutMs multiAddress.reachabilityCheckEnabled oraclePath
+      """
+    for key in keys.split(whereSeparator: \.isWhitespace) {
+      #expect(ConfigTable.coordinator[String(key)] != nil, "\(key)")
+    }
+  }
+
+  @Test func systemPropertiesMayHaveTheirPrefix() throws {
+    let settings = try read("zookeeper.snapCount=7\nforceSync=no\nobserver.syncEnabled=false\n")
+    #expect(settings.int("snapCount") == 7)
+    #expect(!settings.bool("forceSync"))
+    #expect(!settings.bool("syncEnabled"))
+    #expect(settings.bool("leaderServes"))
+    #expect(settings.warnings.isEmpty)
+  }
+
+  @Test func whatIsRefusedMayBeTurnedOff() throws {
+    #expect(try read("sslQuorum=false\nskipACL=no\n").warnings.isEmpty)
+    #expect(throws: SettingsError.self) { _ = try read("sslQuorum=true\n") }
+  }
+
+  @Test func passwordsAreNotShown() throws {
+    let settings = try read("DigestAuthenticationProvider.superDigest=super:secret\n")
+    let complaint = settings.error("no", "DigestAuthenticationProvider.superDigest")
+    #expect(!"\(complaint)".contains("secret"))
+  }
+}
