@@ -36,6 +36,8 @@ public struct CoordinatorConfig: Sendable {
   /// Snapshots kept by the purge, and milliseconds between purges; 0: never.
   public var purgeRetainCount = 3
   public var purgeIntervalMs: Int64 = 0
+  /// What requests may do.
+  public var requests = RequestSettings()
   /// Milliseconds between looks for empty containers.
   public var containerCheckIntervalMs: Int64 = 60_000
 

@@ -46,6 +46,7 @@ struct CoordinatorConfigReader {
     config.extendedTypesEnabled = settings.bool("extendedTypesEnabled")
     config.operations = try OperationsSettings(settings)
     config.limits = LimitSettings(settings)
+    config.requests = try RequestSettings(settings)
     config.given = settings.given
   }
 

@@ -25,8 +25,8 @@ extension ConfigTable {
       the connection throttle is not there yet
     connection_throttle_weight_enabled bool false * -
       it only serves connection_throttle_tokens, which is refused
-    enforceQuota bool false * !
-      enforced quotas are not there yet
+    enforceQuota bool false * +
+      Whether requests that would pass a hard limit of a quota are refused.
     globalOutstandingLimit int 1000 1..10000000 +
       Requests that may wait for agreement before clients are no longer read from.
     intBufferStartingSizeBytes int 1024 0.. -
@@ -87,22 +87,22 @@ extension ConfigTable {
       the request throttle is not there yet
     znode.container.checkIntervalMs int 60000 1.. +
       Milliseconds between looks for empty containers and old TTL znodes.
-    znode.container.maxNeverUsedIntervalMs long 0 0..0 !
-      containers that never had a child are kept, as by default
-    znode.container.maxPerMinute int 10000 1.. -
-      at most 1000 are removed at each look
+    znode.container.maxNeverUsedIntervalMs long 0 0.. +
+      Milliseconds after which a container goes that never had a child; 0 keeps it.
+    znode.container.maxPerMinute int 10000 1.. +
+      Most containers and TTL znodes that are deleted in a minute.
     """
 
   /// `zoo.cfg`: who is let in and what they may do.
   static let coordinatorSecurityKeys = """
-    DigestAuthenticationProvider.digestAlg string SHA1 * !
-      digests are SHA-1
-    DigestAuthenticationProvider.enabled bool true * !
-      the digest scheme is always on
+    DigestAuthenticationProvider.digestAlg string SHA1 * +
+      Hash of users and passwords: SHA1, SHA-256 or SHA-512.
+    DigestAuthenticationProvider.enabled bool true * +
+      Whether clients may prove who they are by user and password.
     DigestAuthenticationProvider.superDigest password null * +
       user:hash of the user who may do everything.
-    X509AuthenticationProvider.superUser string null * !
-      TLS for clients is not there yet
+    X509AuthenticationProvider.superUser string null * +
+      Subject of the certificate that matches every x509 entry of ACLs.
     allowSaslFailedClients bool false * -
       SASL is not there yet
     closeSessionTxn.enabled bool true * -
@@ -125,8 +125,8 @@ extension ConfigTable {
       Kerberos is not supported
     kerberos.removeRealmFromPrincipal bool false * -
       Kerberos is not supported
-    letAnySaslUserDoX string null * !
-      SASL is not there yet
+    letAnySaslUserDoX string null * +
+      Id in sasl entries of ACLs that every SASL user matches.
     quorum.auth.enableSasl bool false * !
       SASL between servers is not there yet
     quorum.auth.kerberos.servicePrincipal string "" * -
@@ -149,8 +149,8 @@ extension ConfigTable {
       Kerberos is not supported
     sessionRequireClientSASLAuth bool false * !
       SASL is not there yet
-    skipACL string no {yes,no} !
-      ACLs are always checked
+    skipACL string no {yes,no} +
+      Whether ACLs are ignored.
     superUser string null * !
       SASL is not there yet
     """

@@ -25,10 +25,10 @@ extension ConfigTable {
       TLS for clients is not there yet
     client.portUnification bool false * !
       TLS for clients is not there yet
-    localSessionsEnabled bool false * !
-      local sessions are not there yet
-    localSessionsUpgradingEnabled bool false * !
-      local sessions are not there yet
+    localSessionsEnabled bool false * +
+      Whether sessions begin as their server's own.
+    localSessionsUpgradingEnabled bool false * +
+      Whether a local session becomes a global one by its first ephemeral.
     """
 
   /// `zoo.cfg`: who is in the ensemble and how its members speak with each other.

@@ -57,8 +57,6 @@ extension Coordinator {
 
   /// Read-only mode is refused by the configuration.
   var isReadOnly: Bool { false }
-  /// Local sessions are refused by the configuration.
-  var localSessionCount: Int { 0 }
 
   /// Connections that a limit turned away.
   var refusedConnections: Int { listeners.reduce(0) { $0 + $1.refusedTotal } }
