@@ -46,6 +46,8 @@ final class ClientConnection {
   var statistics: ConnectionStatistics
   /// Bytes of large requests that wait here.
   var largeRequestBytes = 0
+  /// A SASL exchange that is under way.
+  var saslExchange: DigestMD5Server?
   /// Waits for room among all requests under way.
   var isThrottled = false
 
@@ -179,7 +181,8 @@ final class ClientConnection {
     coordinator.touch(session, timeoutMs: timeoutMs)
     switch header.type {
     case .auth: try authenticate(header, &reader)
-    case .sasl: rejectIdentity(header, .authFailed)
+    case .sasl: try authenticateBySASL(header, &reader)
+    case _ where !hasRequiredProof(header): break
     case .createSession: throw .malformed("createSession is not for clients")
     case .sync:
       let body = Self.rest(&reader)
@@ -442,8 +445,13 @@ final class ClientConnection {
 
   private func rejectIdentity(_ header: RequestHeader, _ error: ZooKeeperError) {
     writeAuthReply(header.xid, error)
+    end("authentication failed")
+  }
+
+  /// Nothing more is listened to; what was answered still leaves.
+  func end(_ reason: String) {
     phase = .closed
-    connection.closeAfterFlush(.local("authentication failed"))
+    connection.closeAfterFlush(.local(reason))
   }
 
   /// Auth replies overtake what waits: they have no place in the order of requests.

@@ -13,6 +13,7 @@ extension Coordinator {
     let client = ClientConnection(self, connection, watcher: id)
     connections[id] = client
     connection.context = client
+    client.takeCertificate()
     return client
   }
 

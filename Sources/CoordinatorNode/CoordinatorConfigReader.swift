@@ -26,6 +26,11 @@ struct CoordinatorConfigReader {
     try readStorage()
     readProtocols()
     try readMembership()
+    config.security = try SecuritySettings(settings, hosts: config.servers.map(\.host))
+    if config.ownServer?.clientPort != nil { config.security.servesPlainClients = true }
+    let security = config.security
+    if security.clientTLS != nil { config.requests.authority.schemes.insert("x509") }
+    if security.sasl.users != nil { config.requests.authority.schemes.insert("sasl") }
     return config
   }
 

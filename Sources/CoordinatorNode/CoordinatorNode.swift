@@ -16,10 +16,11 @@ import Znodes
 public final class CoordinatorNode: Sendable {
   public let config: CoordinatorConfig
   public let coordinator: Coordinator
-  /// Where clients are taken; the true port when 0 was configured.
-  public let clientAddress: SocketAddress
+  /// Where clients are taken; the true ports when 0 was configured.
+  public var clientAddress: SocketAddress? { listeners.plain?.address }
+  public var secureClientAddress: SocketAddress? { listeners.secure?.address }
   private let group: EventLoopGroup
-  private let listener: Server
+  private let listeners: ClientListeners
   private let metrics: HTTPServer?
   private let admin: AdminServer?
   private let ensemble: EnsembleDriver?
@@ -70,9 +71,8 @@ public final class CoordinatorNode: Sendable {
         coordinator.measureStore()
         coordinator.begin(ensemble)
       }
-      listener = try Self.listen(config, group, coordinator)
-      loop.perform { [listener] in coordinator.listeners = [listener] }
-      clientAddress = listener.address
+      listeners = try ClientListeners(config, on: group, coordinator)
+      loop.perform { [listeners] in coordinator.listeners = listeners.all }
       metrics = try Self.exposeMetrics(config.operations, group, coordinator)
       admin = try AdminServer.start(config.operations, of: coordinator, on: group)
     } catch let error as StorageError {
@@ -106,22 +106,6 @@ public final class CoordinatorNode: Sendable {
     return recovered
   }
 
-  private static func listen(
-    _ config: CoordinatorConfig, _ group: EventLoopGroup, _ coordinator: Coordinator
-  ) throws -> Server {
-    var options = ServerOptions()
-    options.name = "client"
-    options.limits.maxFrameBytes = config.maxFrameBytes
-    options.maxConnectionsPerIP =
-      config.maxClientConnections == 0 ? .max : config.maxClientConnections
-    options.maxConnections = config.maxConnections == 0 ? .max : config.maxConnections
-    if config.limits.backlog > 0 { options.backlog = config.limits.backlog }
-    let addresses = try Hosts.resolve(config.clientHost, port: config.clientPort)
-    return try Server(at: addresses[0], on: group, options: options) { _ in
-      .stream(GreetingHandler(coordinator))
-    }
-  }
-
   /// Prometheus, where it was asked for.
   private static func exposeMetrics(
     _ settings: OperationsSettings, _ group: EventLoopGroup, _ coordinator: Coordinator
@@ -139,7 +123,7 @@ public final class CoordinatorNode: Sendable {
 
   /// Stops taking requests, finishes what is being written, and ends the threads. Blocks.
   public func stop() {
-    listener.stop()
+    listeners.stop()
     metrics?.stop()
     admin?.stop()
     let loop = coordinator.loop

@@ -50,9 +50,9 @@ extension ConfigTable {
     netty.advancedFlowControl.enabled bool false * -
       a client that does not read is not read from, always
     netty.server.earlyDropSecureConnectionHandshakes bool false * -
-      TLS for clients is not there yet
-    netty.server.outstandingHandshake.limit int -1 -1.. -
-      TLS for clients is not there yet
+      a connection that is not served is closed as soon as it has said anything
+    netty.server.outstandingHandshake.limit int -1 -1.. +
+      TLS handshakes under way above which no more are begun; -1 for no limit.
     nio.directBufferBytes int 65536 0.. -
       connections have buffers of their own
     nio.numSelectorThreads int null 0.. -
@@ -103,22 +103,24 @@ extension ConfigTable {
       user:hash of the user who may do everything.
     X509AuthenticationProvider.superUser string null * +
       Subject of the certificate that matches every x509 entry of ACLs.
-    allowSaslFailedClients bool false * -
-      SASL is not there yet
+    allowSaslFailedClients bool false * +
+      Whether a client that fails to prove who it is stays connected.
     closeSessionTxn.enabled bool true * -
       the end of a session always names its znodes, as servers from 3.6 on write it
     emulate353TTLNodes bool false * !
       TTL znodes of 3.5.3 are not read
     enableEagerACLCheck bool false * -
       ACLs are checked by the leader alone
-    enforce.auth.enabled bool false * !
-      enforced authentication is not there yet
-    enforce.auth.schemes list [] * -
-      it only serves enforce.auth.enabled, which is refused
+    enforce.auth.enabled bool false * +
+      Whether clients must have proved an identity of enforce.auth.schemes.
+    enforce.auth.schemes list [] * +
+      Schemes of which a client must have proved one.
     ensembleAuthName string null * !
       the ensemble scheme is not there yet
     extendedTypesEnabled bool false * +
       Whether TTL znodes may be made.
+    java.security.auth.login.config string null * +
+      JAAS file with the users of SASL DIGEST-MD5.
     kerberos.canonicalizeHostNames bool false * -
       Kerberos is not supported
     kerberos.removeHostFromPrincipal bool false * -
@@ -141,58 +143,76 @@ extension ConfigTable {
       SASL between servers is not there yet
     requireKerberosConfig bool false * !
       Kerberos is not supported
-    sasl.serverconfig string Server * -
-      SASL is not there yet
+    sasl.serverconfig string Server * +
+      Section of the JAAS file that has the users.
     SASLAuthenticationProvider.superPassword password null * -
       SASL is not there yet
     security.auth_to_local string null * -
       Kerberos is not supported
-    sessionRequireClientSASLAuth bool false * !
-      SASL is not there yet
+    sessionRequireClientSASLAuth bool false * +
+      Whether clients must have proved an identity by SASL.
     skipACL string no {yes,no} +
       Whether ACLs are ignored.
-    superUser string null * !
-      SASL is not there yet
+    superUser string null * +
+      SASL user who may do everything.
     """
 
   /// `zoo.cfg`: TLS, each `ssl.` key also as `ssl.quorum.`.
   static let coordinatorTLSKeys: String = {
     let shared = """
-      ciphersuites list [] * -
-      clientAuth string "" * -
+      ciphersuites list [] * +
+        Cipher suites by their IANA names; empty for the library's choice.
+      clientAuth string "" {none,want,need} +
+        Whether peers must show a certificate; need unless given.
       clientHostnameVerification bool false * -
-      context.supplier.class string "" * -
-      crl bool false * -
-      enabledProtocols list [] * -
-      fipsMode bool false * -
-      handshakeDetectionTimeoutMillis int 5000 1.. -
-      hostnameVerification bool true * -
-      keyStore.location string "" * -
-      keyStore.password password "" * -
-      keyStore.passwordPath string "" * -
-      keyStore.type string "" * -
-      ocsp bool false * -
-      protocol string "" * -
-      trustStore.location string "" * -
-      trustStore.password password "" * -
-      trustStore.passwordPath string "" * -
-      trustStore.type string "" * -
+        certificates of clients are compared where ZooKeeper 3.8 does, between servers
+      context.supplier.class string "" * !
+        classes cannot be loaded
+      crl bool false * !
+        revocation lists are not asked for
+      enabledProtocols list [] * +
+        TLSv1.2 and TLSv1.3 unless given.
+      fipsMode bool false * !
+        the cryptography library's own configuration decides
+      handshakeDetectionTimeoutMillis int 5000 1.. +
+        Milliseconds that a handshake may take.
+      hostnameVerification bool true * +
+        Whether certificates are compared with names and addresses.
+      keyStore.location string "" * +
+        PEM or PKCS12 file with the private key and its certificates.
+      keyStore.password password "" * +
+        Password of the key store.
+      keyStore.passwordPath string "" * +
+        File whose first line is the key store's password.
+      keyStore.type string "" * +
+        PEM or PKCS12; told by the file's name unless given.
+      ocsp bool false * !
+        revocation is not asked for
+      protocol string "" * +
+        The protocol that is used unless enabledProtocols says otherwise.
+      trustStore.location string "" * +
+        PEM or PKCS12 file with trusted certificates; the system's unless given.
+      trustStore.password password "" * +
+        Password of the trust store.
+      trustStore.passwordPath string "" * +
+        File whose first line is the trust store's password.
+      trustStore.type string "" * +
+        PEM or PKCS12; told by the file's name unless given.
       """
     var table = """
-      portUnification bool false * !
-        TLS between servers is not there yet
-      sslQuorum bool false * !
-        TLS between servers is not there yet
+      portUnification bool false * +
+        Whether servers are also taken without TLS.
+      sslQuorum bool false * +
+        Whether servers speak TLS with each other.
       sslQuorumReloadCertFiles bool false * !
-        TLS between servers is not there yet
-      ssl.authProvider string x509 * -
-        TLS for clients is not there yet
+        certificates are read at the start
+      ssl.authProvider string x509 {x509} +
+        What makes an identity of a client's certificate.
 
       """
     for prefix in ["ssl.", "ssl.quorum."] {
-      let party = prefix == "ssl." ? "for clients" : "between servers"
       for line in shared.split(separator: "\n") {
-        table += "\(prefix)\(line)\n  TLS \(party) is not there yet\n"
+        table += line.hasPrefix("  ") ? "\(line)\n" : "\(prefix)\(line)\n"
       }
     }
     return table

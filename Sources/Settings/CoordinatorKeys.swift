@@ -19,12 +19,12 @@ extension ConfigTable {
       Milliseconds of a tick, the unit of all other limits.
     serverCnxnFactory string "" * -
       connections are served by event loops whichever factory is named
-    secureClientPort int null 0..65535 !
-      TLS for clients is not there yet
-    secureClientPortAddress string null * !
-      TLS for clients is not there yet
-    client.portUnification bool false * !
-      TLS for clients is not there yet
+    secureClientPort int null 0..65535 +
+      Port for clients that speak TLS.
+    secureClientPortAddress string null * +
+      Address the secure port listens at; loopback unless given.
+    client.portUnification bool false * +
+      Whether the client port takes clients with TLS, too.
     localSessionsEnabled bool false * +
       Whether sessions begin as their server's own.
     localSessionsUpgradingEnabled bool false * +

@@ -145,10 +145,13 @@ extension Coordinator {
     var members: [(String, JSONValue)] = []
     if command != .connections { members = statisticsMembers }
     guard command != .serverStats else { return members }
-    let plain = connections.keys.sorted().compactMap { id in
-      connections[id].map { JSONValue.object(Self.members(of: $0, isBrief: isBrief)) }
+    var (plain, secure): ([JSONValue], [JSONValue]) = ([], [])
+    for id in connections.keys.sorted() {
+      guard let client = connections[id] else { continue }
+      let member = JSONValue.object(Self.members(of: client, isBrief: isBrief))
+      if client.connection.isEncrypted { secure.append(member) } else { plain.append(member) }
     }
-    return members + [("connections", .array(plain)), ("secure_connections", .array([]))]
+    return members + [("connections", .array(plain)), ("secure_connections", .array(secure))]
   }
 
   private static func members(

@@ -121,6 +121,7 @@ extension Coordinator {
       ("open_file_descriptor_count", Int64(ProcessInformation.openDescriptors)),
       ("approximate_data_size", Int64(database.tree.approximateDataSize)),
       ("local_sessions", Int64(localSessionCount)),
+      ("outstanding_tls_handshake", Int64(listeners.reduce(0) { $0 + $1.pendingHandshakes })),
       ("uptime", loop.now.milliseconds(since: started)),
     ]
     if status.mode != .standalone { gauges.append(("quorum_size", Int64(status.quorumSize))) }
@@ -155,8 +156,8 @@ extension Coordinator {
       ("stale_sessions_expired", statistics.expiredSessions),
       ("large_requests_rejected", statistics.largeRequestsRejected),
       ("request_throttle_wait_count", statistics.requestThrottleWaits),
-      ("unsuccessful_handshake", statistics.failedHandshakes),
-      ("tls_handshake_exceeded", statistics.handshakesExceeded),
+      ("unsuccessful_handshake", Int64(listeners.reduce(0) { $0 + $1.failedHandshakes })),
+      ("tls_handshake_exceeded", Int64(listeners.reduce(0) { $0 + $1.exceededHandshakes })),
       ("insecure_admin_count", statistics.insecureAdminCommands),
       ("digest_mismatches_count", statistics.digestMismatches),
       ("proposal_count", statistics.proposals),

@@ -56,9 +56,6 @@ struct ServerStatistics {
   var largeRequestsRejected: Int64 = 0
   var requestThrottleWaits: Int64 = 0
   var expiredSessions: Int64 = 0
-  /// TLS handshakes that failed, and those that were too many at a time.
-  var failedHandshakes: Int64 = 0
-  var handshakesExceeded: Int64 = 0
   /// Commands of the AdminServer that came over plain HTTP.
   var insecureAdminCommands: Int64 = 0
 
