@@ -1,9 +1,11 @@
 // One coordination server, from its configuration to its end.
 
 import Bytes
+import Dispatch
 import HTTP
 import Platform
 import Settings
+import Synchronization
 import Transport
 import ZooKeeperProtocol
 import Znodes
@@ -18,7 +20,8 @@ public final class CoordinatorNode: Sendable {
   /// Where clients are taken; the true port when 0 was configured.
   public let clientAddress: SocketAddress
   private let group: EventLoopGroup
-  private let listener: Server
+  /// Where clients come in; a reconfiguration may move it.
+  private let listener: ClientListener
   private let metrics: HTTPServer?
   private let ensemble: EnsembleDriver?
   private let locks: [File]
@@ -67,9 +70,12 @@ public final class CoordinatorNode: Sendable {
         store.onFailure = onFailure
         coordinator.begin(ensemble)
       }
-      listener = try Self.listen(config, group, coordinator)
-      clientAddress = listener.address
+      listener = ClientListener(
+        try Self.listen(config, at: config.clientHost, config.clientPort, group, coordinator),
+        host: config.clientHost, port: config.clientPort)
+      clientAddress = listener.server.address
       metrics = try Self.exposeMetrics(config, group, coordinator)
+      if let ensemble { followClientAddress(of: ensemble) }
     } catch let error as StorageError {
       throw .storage(error)
     } catch let error as Hosts.ResolutionError {
@@ -102,7 +108,8 @@ public final class CoordinatorNode: Sendable {
   }
 
   private static func listen(
-    _ config: CoordinatorConfig, _ group: EventLoopGroup, _ coordinator: Coordinator
+    _ config: CoordinatorConfig, at host: String, _ port: UInt16, _ group: EventLoopGroup,
+    _ coordinator: Coordinator
   ) throws -> Server {
     var options = ServerOptions()
     options.name = "client"
@@ -110,7 +117,7 @@ public final class CoordinatorNode: Sendable {
     options.maxConnectionsPerIP =
       config.maxClientConnections == 0 ? .max : config.maxClientConnections
     options.maxConnections = config.maxConnections == 0 ? .max : config.maxConnections
-    let addresses = try Hosts.resolve(config.clientHost, port: config.clientPort)
+    let addresses = try Hosts.resolve(host, port: port)
     return try Server(at: addresses[0], on: group, options: options) { _ in
       .stream(GreetingHandler(coordinator))
     }
@@ -135,8 +142,13 @@ public final class CoordinatorNode: Sendable {
   }
 
   /// Stops taking requests, finishes what is being written, and ends the threads. Blocks.
+  ///
+  /// A leader first finishes what it has proposed, then leaves, so that its followers elect another
+  /// at once and clients have their answers.
   public func stop() {
-    listener.stop()
+    listener.server.stopListening()
+    handOver()
+    listener.server.stop()
     metrics?.stop()
     let loop = coordinator.loop
     loop.perform { [self] in
@@ -145,6 +157,53 @@ public final class CoordinatorNode: Sendable {
     }
     coordinator.store.stop()
     group.stop()
+  }
+
+  private func handOver() {
+    guard let ensemble else { return }
+    let done = DispatchSemaphore(value: 0)
+    coordinator.loop.perform { ensemble.resign { done.signal() } }
+    // The machine gives up after a second; a loop that is stuck must not keep the process.
+    _ = done.wait(timeout: .now() + 3)
+  }
+
+  /// Moves the client port when a reconfiguration says so. Clients that are connected stay.
+  private func followClientAddress(of ensemble: EnsembleDriver) {
+    let (config, group, coordinator, listener) = (config, group, coordinator, listener)
+    coordinator.loop.perform {
+      ensemble.onClientAddress = { host, port in
+        guard host != listener.host || port != listener.port else { return }
+        do {
+          let server = try Self.listen(config, at: host, port, group, coordinator)
+          listener.replace(by: server, host: host, port: port)
+          CoordinatorLog.server.info("clients are taken elsewhere", ["clients": server.address])
+        } catch {
+          CoordinatorLog.server.error(
+            "cannot listen at the new client address", ["port": port, "reason": "\(error)"])
+        }
+      }
+    }
+  }
+}
+
+/// The client port as it is now.
+private final class ClientListener: Sendable {
+  private let current: Mutex<(server: Server, host: String, port: UInt16)>
+
+  init(_ server: Server, host: String, port: UInt16) {
+    current = Mutex((server, host, port))
+  }
+
+  var server: Server { current.withLock { $0.server } }
+  var host: String { current.withLock { $0.host } }
+  var port: UInt16 { current.withLock { $0.port } }
+
+  func replace(by server: Server, host: String, port: UInt16) {
+    let former = current.withLock { current in
+      defer { current = (server, host, port) }
+      return current.server
+    }
+    former.stopListening()
   }
 }
 
