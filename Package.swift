@@ -17,7 +17,8 @@ let modules: [Module] = [
   Module(name: "Bytes", layer: 0, uses: []),
   Module(name: "Containers", layer: 0, uses: []),
   // 1 system
-  Module(name: "Platform", layer: 1, uses: ["Values", "Bytes", "Containers", "CPlatform"]),
+  Module(
+    name: "Platform", layer: 1, uses: ["Values", "Bytes", "Containers", "CPlatform", "COpenSSL"]),
   Module(name: "Cryptography", layer: 1, uses: ["COpenSSL"]),
   Module(name: "Telemetry", layer: 1, uses: ["Values", "Containers", "CPlatform"]),
   Module(name: "Settings", layer: 1, uses: ["Values"]),

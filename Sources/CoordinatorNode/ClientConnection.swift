@@ -28,6 +28,8 @@ final class ClientConnection {
     case write(xid: Int32, type: OpCode, since: Instant)
     case sync(xid: Int32, body: [UInt8], since: Instant)
     case read(xid: Int32, type: OpCode, body: [UInt8], since: Instant)
+    /// Refused here, without anybody being asked.
+    case refused(xid: Int32, type: OpCode, error: ZooKeeperError, since: Instant)
   }
 
   unowned let coordinator: Coordinator
@@ -42,21 +44,34 @@ final class ClientConnection {
   private var queue = RingQueue<Waiting>()
   private var isHeld = false
   var statistics: ConnectionStatistics
+  /// Bytes of large requests that wait here.
+  var largeRequestBytes = 0
+  /// A SASL exchange that is under way.
+  var saslExchange: DigestMD5Server?
+  /// Waits for room among all requests under way.
+  var isThrottled = false
 
   init(_ coordinator: Coordinator, _ connection: Connection, watcher: WatcherID) {
     self.coordinator = coordinator
     self.connection = connection
     self.watcher = watcher
     identities = [AuthID(scheme: "ip", id: connection.peer.ip.description)]
-    statistics = ConnectionStatistics(at: coordinator.loop.now)
+    statistics = ConnectionStatistics(established: coordinator.loop.wallNow)
   }
 
   var queuedCount: Int { queue.count }
+
+  /// Notifications come without being asked for: a client that does not read them ends here.
+  /// Replies need no such bound, for nothing is read from a client that owes so much less.
+  private static let maxUnsentBytes = 16 << 20
 
   // MARK: Session
 
   /// The first frame.
   func greet(_ reader: inout ByteReader) throws(CloseReason) {
+    coordinator.statistics.connectionRequests += 1
+    statistics.received += 1
+    coordinator.statistics.packetsReceived += 1
     let request: ConnectRequest
     do { request = try ConnectRequest(from: &reader) } catch {
       throw .malformed("connect request: \(error)")
@@ -79,6 +94,9 @@ final class ClientConnection {
     if request.sessionID == 0 {
       session = coordinator.newSessionID()
       coordinator.adopt(self)
+      if coordinator.openLocalSession(session, timeoutMs: timeoutMs) {
+        return finishOpening(isValid: true)
+      }
       var body = ByteWriter()
       body.writeInt32(timeoutMs)
       submit(.createSession, xid: 0, body: body.array())
@@ -89,11 +107,14 @@ final class ClientConnection {
 
   private func reopen(_ id: Int64, password: [UInt8]) {
     session = id
+    coordinator.statistics.connectionRevalidations += 1
     guard password == SessionSecrets.password(of: id) else { return finishOpening(isValid: false) }
     // The client has given up its former connection, whether or not we noticed.
     coordinator.sessions[id]?.connection.close(.local("client has reconnected"))
     coordinator.adopt(self)
-    if coordinator.leadership != nil {
+    if coordinator.touchLocalSession(id, timeoutMs: timeoutMs) {
+      finishOpening(isValid: true)
+    } else if coordinator.leadership != nil {
       finishOpening(
         isValid: coordinator.revalidate(id, timeoutMs: timeoutMs, for: Coordinator.localOwner))
     } else {
@@ -160,24 +181,53 @@ final class ClientConnection {
     coordinator.touch(session, timeoutMs: timeoutMs)
     switch header.type {
     case .auth: try authenticate(header, &reader)
-    case .sasl: refuse(header, .authFailed)
+    case .sasl: try authenticateBySASL(header, &reader)
+    case _ where !hasRequiredProof(header): break
     case .createSession: throw .malformed("createSession is not for clients")
     case .sync:
       let body = Self.rest(&reader)
       queue.append(.sync(xid: header.xid, body: body, since: coordinator.loop.now))
       coordinator.replicator?.sync(session: session, cxid: header.xid)
-    case _ where header.type.isWrite && header.type != .deleteContainer:
-      submit(header.type, xid: header.xid, body: Self.rest(&reader))
-    default:
-      if queue.isEmpty {
-        answer(header.xid, header.type, &reader, since: coordinator.loop.now)
-      } else {
-        let body = Self.rest(&reader)
-        queue.append(
-          .read(xid: header.xid, type: header.type, body: body, since: coordinator.loop.now))
-      }
+    case .closeSession where coordinator.isLocal(session): enqueue(header, &reader)
+    case _ where header.type.isWrite: write(header, Self.rest(&reader))
+    default: enqueue(header, &reader)
     }
     holdIfFull()
+  }
+
+  /// A request that is answered here, when those before it are.
+  private func enqueue(_ header: RequestHeader, _ reader: inout ByteReader) {
+    if queue.isEmpty {
+      answer(header.xid, header.type, &reader, since: coordinator.loop.now)
+    } else {
+      let body = Self.rest(&reader)
+      queue.append(
+        .read(xid: header.xid, type: header.type, body: body, since: coordinator.loop.now))
+    }
+  }
+
+  /// A request that becomes a transaction, if nothing speaks against it here.
+  private func write(_ header: RequestHeader, _ body: [UInt8]) {
+    // Only the server itself deletes containers, and it does not look at anybody's rights. A client
+    // gets what ZooKeeper makes of its request: a path that is none.
+    if header.type == .deleteContainer {
+      return submit(.deleteContainer, xid: header.xid, body: [0])
+    }
+    if coordinator.isLocal(session), header.type.createsEphemeral(body) {
+      if coordinator.config.requests.localSessionsUpgradingEnabled {
+        coordinator.upgrade(session)
+      } else if header.type != .multi {
+        return refuse(header, .ephemeralOnLocalSession)
+      }
+    }
+    submit(header.type, xid: header.xid, body: body)
+  }
+
+  /// Answers with an error, when the requests before this one are answered.
+  private func refuse(_ header: RequestHeader, _ error: ZooKeeperError) {
+    queue.append(
+      .refused(xid: header.xid, type: header.type, error: error, since: coordinator.loop.now))
+    drain()
   }
 
   private static func rest(_ reader: inout ByteReader) -> [UInt8] {
@@ -214,7 +264,7 @@ final class ClientConnection {
     coordinator.outstanding -= 1
     if type == .createSession {
       finishOpening(isValid: result.error == .ok)
-    } else if result.error == .sessionMoved {
+    } else if result.saysSessionMoved {
       // The client is somewhere else by now: this connection is a leftover.
       connection.close(.local("session moved"))
       return
@@ -237,11 +287,22 @@ final class ClientConnection {
 
   /// Answers what stands at the head of the queue and waits for nothing any more.
   private func drain() {
-    while case .read(let xid, let type, let body, let since) = queue.first, phase == .open {
-      _ = queue.popFirst()
-      var reader = ByteReader(body.span.bytes)
-      answer(xid, type, &reader, since: since)
+    while phase == .open {
+      switch queue.first {
+      case .read(let xid, let type, let body, let since):
+        _ = queue.popFirst()
+        var reader = ByteReader(body.span.bytes)
+        answer(xid, type, &reader, since: since)
+        continue
+      case .refused(let xid, let type, let error, let since):
+        _ = queue.popFirst()
+        reply(xid, error, since: since, type) { _ in }
+        continue
+      case .write, .sync, nil: break
+      }
+      break
     }
+    if queue.isEmpty { coordinator.settleLargeRequests(of: self) }
     if isHeld, queue.count * 2 <= coordinator.config.globalOutstandingLimit,
       queue.isEmpty || coordinator.outstanding < coordinator.config.globalOutstandingLimit
     {
@@ -256,7 +317,10 @@ final class ClientConnection {
   ) {
     if coordinator.leadership != nil, !mayRead(xid, type, since: since) { return }
     if type == .ping { return reply(SpecialXid.ping, .ok, since: since, type) { _ in } }
-    let requester = Requester(session: session, identities: identities, watcher: watcher)
+    if type == .closeSession { return closeLocally(xid, since: since) }
+    let requester = Requester(
+      session: session, identities: identities, watcher: watcher,
+      authority: coordinator.config.requests.authority)
     let mark = connection.output.count
     let frame = connection.output.beginFrame()
     ReplyHeader(xid: xid, zxid: coordinator.database.lastZxid).write(to: &connection.output)
@@ -266,7 +330,11 @@ final class ClientConnection {
         notifications: &coordinator.notifications, to: &connection.output)
     } catch {
       connection.output.truncate(to: mark)
-      return reply(xid, error, since: since, type) { _ in }
+      guard error == .unimplemented else { return reply(xid, error, since: since, type) { _ in } }
+      // Whoever asks for what no server knows is told so, and left.
+      reply(xid, error, zxid: -1, since: since, type) { _ in }
+      sessionClosed()
+      return
     }
     guard coordinator.notifications.isEmpty else {
       // setWatches has no body of its own: what it found goes out before its answer.
@@ -276,6 +344,13 @@ final class ClientConnection {
     }
     connection.output.endFrame(frame)
     count(type, xid, bytes: connection.output.count - mark, since: since)
+  }
+
+  /// The end of a session that nobody else knows.
+  private func closeLocally(_ xid: Int32, since: Instant) {
+    reply(xid, .ok, since: since, .closeSession) { _ in }
+    coordinator.closeLocalSession(session)
+    sessionClosed()
   }
 
   /// Whether the session is still ours, where that can be told at once.
@@ -292,12 +367,12 @@ final class ClientConnection {
   }
 
   private func reply(
-    _ xid: Int32, _ error: ZooKeeperError, since: Instant, _ type: OpCode,
+    _ xid: Int32, _ error: ZooKeeperError, zxid: Int64? = nil, since: Instant, _ type: OpCode,
     _ body: (inout ByteWriter) -> Void
   ) {
     let start = connection.output.count
     let frame = connection.output.beginFrame()
-    ReplyHeader(xid: xid, zxid: coordinator.database.lastZxid, error: error)
+    ReplyHeader(xid: xid, zxid: zxid ?? coordinator.database.lastZxid, error: error)
       .write(to: &connection.output)
     if error == .ok { body(&connection.output) }
     connection.output.endFrame(frame)
@@ -307,18 +382,27 @@ final class ClientConnection {
   private func count(_ type: OpCode, _ xid: Int32, bytes: Int, since: Instant) {
     let now = coordinator.loop.now
     statistics.answered(type, xid, zxid: coordinator.database.lastZxid, since: since, at: now)
-    coordinator.statistics.answered(bytes: bytes, since: since, at: now)
+    coordinator.statistics.answered(type, bytes: bytes, since: since, at: now)
   }
 
   /// A watch has fired.
   func send(_ notification: WatchNotification, zxid: Int64) {
     guard phase == .open else { return }
+    guard connection.unsentBytes < Self.maxUnsentBytes else {
+      // It takes its notifications more slowly than they come, and would take our memory with it.
+      CoordinatorLog.sessions.warn(
+        "client does not read", ["peer": connection.peer, "unsent": connection.unsentBytes])
+      coordinator.statistics.droppedConnections += 1
+      return connection.close(.local("client does not read"))
+    }
+    let mark = connection.output.count
     let frame = connection.output.beginFrame()
     ReplyHeader(xid: SpecialXid.notification, zxid: -1).write(to: &connection.output)
     WatcherEvent(notification.event, path: notification.path).write(to: &connection.output)
     connection.output.endFrame(frame)
     statistics.sent += 1
     coordinator.statistics.packetsSent += 1
+    coordinator.statistics.watchBytes += Int64(connection.output.count - mark)
   }
 
   // MARK: Authentication
@@ -330,27 +414,44 @@ final class ClientConnection {
     do { packet = try AuthPacket(from: &reader) } catch {
       throw .malformed("auth packet: \(error)")
     }
-    let added: [AuthID]?
-    switch packet.scheme {
-    case "digest": added = digestIdentities(packet.auth ?? [])
-    case "ip": added = []
-    default: added = nil
-    }
-    guard let added else {
+    guard let added = proved(by: packet) else {
       coordinator.statistics.authFailures += 1
       CoordinatorLog.sessions.warn(
         "authentication failed", ["scheme": packet.scheme, "peer": connection.peer])
-      refuse(header, .authFailed)
+      rejectIdentity(header, .authFailed)
       return
     }
-    for identity in added where !identities.contains(identity) { identities.append(identity) }
+    add(added)
     writeAuthReply(header.xid, .ok)
   }
 
-  private func refuse(_ header: RequestHeader, _ error: ZooKeeperError) {
+  /// From now on the connection has these identities too.
+  func add(_ proved: [AuthID]) {
+    for identity in proved where !identities.contains(identity) { identities.append(identity) }
+  }
+
+  /// The identities that a packet proves; nil if it proves none. SASL has requests of its own, and
+  /// certificates were shown when the connection was opened.
+  private func proved(by packet: AuthPacket) -> [AuthID]? {
+    guard coordinator.config.requests.authority.schemes.contains(packet.scheme) else { return nil }
+    switch packet.scheme {
+    case "digest": return digestIdentities(packet.auth ?? [])
+    // The address is known already.
+    case "ip": return []
+    case "x509": return identities.contains { $0.scheme == "x509" } ? [] : nil
+    default: return nil
+    }
+  }
+
+  private func rejectIdentity(_ header: RequestHeader, _ error: ZooKeeperError) {
     writeAuthReply(header.xid, error)
+    end("authentication failed")
+  }
+
+  /// Nothing more is listened to; what was answered still leaves.
+  func end(_ reason: String) {
     phase = .closed
-    connection.closeAfterFlush(.local("authentication failed"))
+    connection.closeAfterFlush(.local(reason))
   }
 
   /// Auth replies overtake what waits: they have no place in the order of requests.
@@ -362,17 +463,14 @@ final class ClientConnection {
     coordinator.statistics.packetsSent += 1
   }
 
-  /// `user:password` becomes the user with a hash of both; nil if it is not of that form. The
-  /// configured super user gets the identity that may do everything, too.
-  private func digestIdentities(_ auth: [UInt8]) -> [AuthID]? {
-    guard let colon = auth.firstIndex(of: UInt8(ascii: ":")) else { return nil }
-    let user = String(decoding: auth[..<colon], as: UTF8.self)
-    let id = user + ":" + Base64.encode(Digest.sha1.hash(auth))
-    var added: [AuthID] = []
-    if id == coordinator.config.superDigest {
-      added.append(AuthID(scheme: Authority.superScheme, id: ""))
-    }
-    added.append(AuthID(scheme: "digest", id: id))
-    return added
+  /// `user:password` becomes the user with a hash of both. The configured super user gets the
+  /// identity that may do everything, too.
+  private func digestIdentities(_ auth: [UInt8]) -> [AuthID] {
+    let config = coordinator.config
+    let user = String(decoding: auth.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self)
+    let id = user + ":" + Base64.encode(config.requests.digestAlgorithm.hash(auth))
+    let identity = AuthID(scheme: "digest", id: id)
+    if id != config.superDigest { return [identity] }
+    return [AuthID(scheme: Authority.superScheme, id: ""), identity]
   }
 }

@@ -6,13 +6,14 @@ import ZooKeeperProtocol
 import Znodes
 
 extension Coordinator {
-  /// A client has connected and will speak frames.
+  /// Somebody has connected.
   func welcome(_ connection: Connection) -> ClientConnection {
     let id = WatcherID(rawValue: nextWatcher)
     nextWatcher += 1
     let client = ClientConnection(self, connection, watcher: id)
     connections[id] = client
     connection.context = client
+    client.takeCertificate()
     return client
   }
 
@@ -27,6 +28,7 @@ extension Coordinator {
 
   func gone(_ client: ClientConnection) {
     client.disconnected()
+    settleLargeRequests(of: client)
     connections[client.watcher] = nil
     watches.removeAll(of: client.watcher)
     if sessions[client.session] === client { sessions[client.session] = nil }
@@ -43,26 +45,46 @@ final class GreetingHandler: StreamHandler {
     frames = ClientFrameHandler(coordinator)
   }
 
-  func opened(_ connection: Connection) {}
+  func opened(_ connection: Connection) { _ = coordinator.welcome(connection) }
 
   func received(
     bytes: UnsafeMutableRawBufferPointer, on connection: Connection
   ) throws(CloseReason) -> Int {
     guard bytes.count >= 4 else { return 0 }
-    let word = String(decoding: bytes[..<4], as: UTF8.self)
-    if let word = FourLetterWord(rawValue: word) {
-      let answer = coordinator.answer(to: word)
-      connection.output.writeText(answer)
-      connection.closeAfterFlush(.local("answered \(word)"))
+    if let word = FourLetterWord(rawValue: String(decoding: bytes[..<4], as: UTF8.self)) {
+      // A word that is not allowed is refused without what would follow it.
+      let isAllowed = coordinator.config.allowedWords.contains(word)
+      let length = isAllowed ? 4 + word.argumentLength : 4
+      guard bytes.count >= length else { return 0 }
+      answer(word, UnsafeRawBufferPointer(rebasing: bytes[4..<length]), connection)
       return bytes.count
     }
-    guard coordinator.isServing else { throw .local("not serving") }
-    _ = coordinator.welcome(connection)
+    guard coordinator.isServing else {
+      coordinator.statistics.closedWhileNotServing += 1
+      throw .local("not serving")
+    }
     connection.become(.frames(frames))
     return 0
   }
 
-  func closed(_ connection: Connection, because reason: CloseReason) {}
+  private func answer(
+    _ word: FourLetterWord, _ argument: UnsafeRawBufferPointer, _ connection: Connection
+  ) {
+    // Nothing more is listened to: it shows as a connection that waits for nothing.
+    connection.hold()
+    let client = connection.context as? ClientConnection
+    client?.statistics.received += 1
+    coordinator.statistics.packetsReceived += 1
+    let mask = argument.count == 8 ? Int64(bigEndian: argument.loadUnaligned(as: Int64.self)) : 0
+    connection.output.writeText(coordinator.answer(to: word, argument: mask))
+    coordinator.statistics.packetsSent += 1
+    connection.closeAfterFlush(.local("answered \(word)"))
+  }
+
+  func closed(_ connection: Connection, because reason: CloseReason) {
+    guard let client = connection.context as? ClientConnection else { return }
+    coordinator.gone(client)
+  }
 }
 
 /// Frames of clients.
@@ -77,10 +99,14 @@ final class ClientFrameHandler: FrameHandler {
     frame: UnsafeMutableRawBufferPointer, on connection: Connection
   ) throws(CloseReason) {
     guard let client = connection.context as? ClientConnection else { return }
+    coordinator.statistics.bytesReceived += Int64(frame.count + 4)
     var reader = ByteReader(UnsafeRawBufferPointer(frame).bytes)
     switch client.phase {
     case .greeting: try client.greet(&reader)
-    case .open: try client.received(&reader)
+    case .open:
+      try coordinator.admit(client, bytes: frame.count)
+      try client.received(&reader)
+      coordinator.throttle(client, bytes: frame.count)
     // Reading is held while the session opens; after its end nothing is listened to.
     case .opening, .closed: break
     }

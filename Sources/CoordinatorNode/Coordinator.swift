@@ -28,6 +28,10 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   public internal(set) var isServing = false
   /// What only leaders and lone servers have.
   var leadership: Leadership?
+  /// Sessions that only this server knows; nil where they are not enabled.
+  var localSessions: LocalSessionBook?
+  /// Containers and TTL znodes that are to go.
+  private var reaper: ContainerReaper
 
   var watches = WatchTable()
   /// Connections by their watcher ids.
@@ -39,8 +43,19 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   /// When this server came up.
   let started: Instant
   var nextWatcher = 1
+  private var nextQuotaWarning = Instant.zero
   var nextSession: Int64
   var statistics = ServerStatistics()
+  /// `gtmk` and `stmk`: ZooKeeper's default. Nothing here traces by it.
+  var traceMask: Int64 = 306
+  /// The tree's digests of every 128th transaction, oldest first.
+  var digestLog: [LoggedDigest] = []
+  /// Bytes of large requests that are under way.
+  var largeRequestBytes = 0
+  /// Since when clients are served without a break.
+  var servingSince: Instant?
+  /// The listeners for clients; their counts are asked for.
+  var listeners: [Server] = []
   var snapshotSchedule: SnapshotSchedule
   /// Requests that wait for agreement.
   var outstanding = 0
@@ -55,11 +70,15 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     self.loop = loop
     self.store = store
     database = recovered.database
+    reaper = ContainerReaper(
+      maxPerMinute: config.requests.containerMaxPerMinute,
+      maxNeverUsedMs: config.requests.containerMaxNeverUsedMs)
     started = Clock.now()
     nextSession = SessionSecrets.firstSession(
       server: config.sessionServerID, wallTime: Clock.wallNow())
     snapshotSchedule = SnapshotSchedule(
       snapCount: config.snapCount, replayed: recovered.replayed, seed: SystemRandom.seed())
+    measure(recovered)
   }
 
   // MARK: Roles
@@ -69,23 +88,30 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   public func startServing(preparingFrom lastZxid: Int64?) {
     if let lastZxid {
       leadership = Leadership(
-        tracker: SessionTracker(tickMs: config.tickTimeMs),
-        preparer: RequestPreparer(
-          lastZxid: lastZxid, computesDigests: config.digestEnabled,
-          extendedTypes: config.extendedTypesEnabled))
+        tracker: SessionTracker(
+          tickMs: config.tickTimeMs,
+          localServerID: config.opensLocalSessions ? config.serverID : nil),
+        preparer: RequestPreparer(lastZxid: lastZxid, rules: config.requestRules))
       // Clients have a whole timeout from now to find their server.
       for (session, timeoutMs) in database.sessions {
         leadership?.tracker.track(session, timeoutMs: timeoutMs, at: loop.now)
       }
     }
+    if config.opensLocalSessions {
+      localSessions = LocalSessionBook(tracker: SessionTracker(tickMs: config.tickTimeMs))
+    }
     touched = [:]
     isServing = true
+    servingSince = loop.now
   }
 
   /// Ends to serve: every client has to find another server.
   public func stopServing() {
     isServing = false
+    servingSince = nil
     leadership = nil
+    localSessions = nil
+    reaper.removeAll()
     for id in connections.keys.sorted() {
       connections[id]?.connection.close(.local("not serving"))
     }
@@ -108,18 +134,37 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   /// Makes a transaction of a request; nil unless this server leads or is alone.
   public func prepare(_ request: WriteRequest) -> Txn? {
     guard leadership != nil else { return nil }
-    return leadership?.prepare(
+    statistics.proposals += 1
+    let txn = leadership?.prepare(
       request, over: database, at: loop.now, wallTime: loop.wallNow)
+    warnOfQuotas()
+    return txn
+  }
+
+  /// Soft limits are not kept, only told of: at most once a second, for whoever passes one will
+  /// pass it with every request.
+  private func warnOfQuotas() {
+    guard let exceeded = leadership?.preparer.exceededQuotas, !exceeded.isEmpty else { return }
+    leadership?.preparer.exceededQuotas = []
+    guard loop.now >= nextQuotaWarning else { return }
+    nextQuotaWarning = loop.now.advanced(milliseconds: 1000)
+    CoordinatorLog.server.warn("quota exceeded", ["paths": exceeded.joined(separator: " ")])
   }
 
   /// Applies a transaction that is agreed on: the next one by zxid. Tells watchers, then whoever
   /// asked for it.
   public func commit(_ txn: Txn) {
     let result = apply(txn)
+    statistics.commits += 1
+    statistics.propagationLatency.add(max(0, loop.wallNow.milliseconds - txn.header.time))
     if let connection = sessions[txn.header.clientID] {
       connection.committed(txn, result)
     }
-    if case .closeSession = txn.body { sessionClosed(txn.header.clientID) }
+    switch txn.body {
+    case .createSession: becameGlobal(txn.header.clientID)
+    case .closeSession: sessionClosed(txn.header.clientID)
+    default: break
+    }
     if snapshotSchedule.isDue(), !store.isSnapshotting { takeSnapshot() }
   }
 
@@ -130,7 +175,12 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     let result = database.replay(txn, changes: &changes)
     leadership?.preparer.retire(through: txn.header.zxid)
     if let digest = txn.digest, database.matches(digest) == false { digestDiffers(txn) }
-    for change in changes { watches.trigger(change, into: &notifications) }
+    logDigest(txn.header.zxid)
+    for change in changes {
+      let mark = notifications.count
+      watches.trigger(change, into: &notifications)
+      if notifications.count > mark { countWatches(notifications[mark...]) }
+    }
     deliverNotifications()
     return result
   }
@@ -169,6 +219,7 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
 
   /// A sign of life of a session, from a client here or, on the leader, from a learner.
   public func touch(_ session: Int64, timeoutMs: Int32) {
+    if touchLocalSession(session, timeoutMs: timeoutMs) { return }
     if leadership != nil {
       _ = leadership?.tracker.touch(session, timeoutMs: timeoutMs, at: loop.now)
     } else {
@@ -199,7 +250,9 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
 
   /// Proposes the end of every session whose time has run out. Called every tick.
   func expireSessions() {
-    guard isServing, let expired = leadership?.tracker.expire(at: loop.now) else { return }
+    guard isServing else { return }
+    expireLocalSessions()
+    guard let expired = leadership?.tracker.expire(at: loop.now) else { return }
     for session in expired {
       CoordinatorLog.sessions.info(
         "session expired",
@@ -211,15 +264,27 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     }
   }
 
-  /// Proposes the end of containers that are empty and TTL znodes that are old.
+  /// Looks for containers that are empty and TTL znodes that are old, and proposes the end of
+  /// each, one after the other.
   func collectContainers() {
-    guard isServing, leadership != nil else { return }
-    for path in database.tree.expiredContainers(now: loop.wallNow.milliseconds).prefix(1000) {
-      replicator?.submit(
-        WriteRequest(
-          session: 0, cxid: 0, type: .deleteContainer, body: Array(path.utf8),
-          owner: Coordinator.localOwner))
+    guard isServing, leadership != nil, reaper.isIdle else { return }
+    reaper.look(at: database.tree, now: loop.wallNow.milliseconds)
+    guard !reaper.isIdle else { return }
+    guard reaper.intervalMs > 0 else {
+      while collectNext() {}
+      return
     }
+    loop.repeating(everyMs: reaper.intervalMs) { [weak self] in self?.collectNext() ?? false }
+  }
+
+  /// False: nothing is left.
+  private func collectNext() -> Bool {
+    guard isServing, leadership != nil, let path = reaper.next() else { return false }
+    replicator?.submit(
+      WriteRequest(
+        session: 0, cxid: 0, type: .deleteContainer, body: Array(path.utf8),
+        owner: Coordinator.localOwner))
+    return !reaper.isIdle
   }
 
   /// How `WriteRequest.owner` names this server; learners have numbers of their own above it.

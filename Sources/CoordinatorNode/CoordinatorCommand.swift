@@ -68,7 +68,8 @@ public enum CoordinatorCommand {
     CoordinatorLog.server.info(
       "coordinator started",
       [
-        "clients": node.clientAddress, "id": config.serverID,
+        "clients": node.clientAddress?.description ?? "none",
+        "secureClients": node.secureClientAddress?.description ?? "none", "id": config.serverID,
         "mode": config.isEnsemble ? "ensemble" : "standalone",
       ])
     let status = ending.wait()

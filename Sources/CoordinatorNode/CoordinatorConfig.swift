@@ -36,9 +36,8 @@ public struct CoordinatorConfig: Sendable {
   /// Snapshots kept by the purge, and milliseconds between purges; 0: never.
   public var purgeRetainCount = 3
   public var purgeIntervalMs: Int64 = 0
-  /// Port of the Prometheus endpoint; nil: none.
-  public var metricsPort: UInt16?
-  public var metricsHost = "127.0.0.1"
+  /// What requests may do.
+  public var requests = RequestSettings()
   /// Milliseconds between looks for empty containers.
   public var containerCheckIntervalMs: Int64 = 60_000
 
@@ -78,6 +77,12 @@ public struct CoordinatorConfig: Sendable {
   public var ownServer: EnsembleServer? { membership.server(serverID) }
   /// In session ids; a lone server has ZooKeeper's 1.
   var sessionServerID: Int64 { isEnsemble ? serverID : 1 }
+
+  public var operations = OperationsSettings()
+  public var limits = LimitSettings()
+  public var security = SecuritySettings()
+  /// What was given, in its order; passwords are hidden.
+  public var given: [(key: String, value: String)] = []
 
   public init() {}
 

@@ -26,6 +26,11 @@ struct CoordinatorConfigReader {
     try readStorage()
     readProtocols()
     try readMembership()
+    config.security = try SecuritySettings(settings, hosts: config.servers.map(\.host))
+    if config.ownServer?.clientPort != nil { config.security.servesPlainClients = true }
+    let security = config.security
+    if security.clientTLS != nil { config.requests.authority.schemes.insert("x509") }
+    if security.sasl.users != nil { config.requests.authority.schemes.insert("sasl") }
     return config
   }
 
@@ -44,10 +49,10 @@ struct CoordinatorConfigReader {
     config.allowedWords = words(settings.list("4lw.commands.whitelist"))
     config.containerCheckIntervalMs = settings.int64("znode.container.checkIntervalMs")
     config.extendedTypesEnabled = settings.bool("extendedTypesEnabled")
-    if settings.text("metricsProvider.className")?.hasSuffix("PrometheusMetricsProvider") == true {
-      config.metricsPort = settings.port("metricsProvider.httpPort")
-      config.metricsHost = settings.text("metricsProvider.httpHost") ?? "127.0.0.1"
-    }
+    config.operations = try OperationsSettings(settings)
+    config.limits = LimitSettings(settings)
+    config.requests = try RequestSettings(settings)
+    config.given = settings.given
   }
 
   private mutating func readSessionTimeouts() throws(SettingsError) {

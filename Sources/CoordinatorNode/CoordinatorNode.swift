@@ -5,7 +5,7 @@ import Dispatch
 import HTTP
 import Platform
 import Settings
-import Synchronization
+import Telemetry
 import Transport
 import ZooKeeperProtocol
 import Znodes
@@ -17,12 +17,13 @@ import Znodes
 public final class CoordinatorNode: Sendable {
   public let config: CoordinatorConfig
   public let coordinator: Coordinator
-  /// Where clients are taken; the true port when 0 was configured.
-  public let clientAddress: SocketAddress
+  /// Where clients are taken; the true ports when 0 was configured.
+  public var clientAddress: SocketAddress? { listeners.plain?.address }
+  public var secureClientAddress: SocketAddress? { listeners.secure?.address }
   private let group: EventLoopGroup
-  /// Where clients come in; a reconfiguration may move it.
-  private let listener: ClientListener
+  private let listeners: ClientListeners
   private let metrics: HTTPServer?
+  private let admin: AdminServer?
   private let ensemble: EnsembleDriver?
   private let locks: [File]
 
@@ -68,14 +69,14 @@ public final class CoordinatorNode: Sendable {
       self.ensemble = ensemble
       loop.perform { [ensemble] in
         store.onFailure = onFailure
+        coordinator.measureStore()
         coordinator.begin(ensemble)
       }
-      listener = ClientListener(
-        try Self.listen(config, at: config.clientHost, config.clientPort, group, coordinator),
-        host: config.clientHost, port: config.clientPort)
-      clientAddress = listener.server.address
-      metrics = try Self.exposeMetrics(config, group, coordinator)
+      listeners = try ClientListeners(config, on: group, coordinator)
+      loop.perform { [listeners] in coordinator.listeners = listeners.all }
       if let ensemble { followClientAddress(of: ensemble) }
+      metrics = try Self.exposeMetrics(config.operations, group, coordinator)
+      admin = try AdminServer.start(config.operations, of: coordinator, on: group)
     } catch let error as StorageError {
       throw .storage(error)
     } catch let error as Hosts.ResolutionError {
@@ -107,38 +108,19 @@ public final class CoordinatorNode: Sendable {
     return recovered
   }
 
-  private static func listen(
-    _ config: CoordinatorConfig, at host: String, _ port: UInt16, _ group: EventLoopGroup,
-    _ coordinator: Coordinator
-  ) throws -> Server {
-    var options = ServerOptions()
-    options.name = "client"
-    options.limits.maxFrameBytes = config.maxFrameBytes
-    options.maxConnectionsPerIP =
-      config.maxClientConnections == 0 ? .max : config.maxClientConnections
-    options.maxConnections = config.maxConnections == 0 ? .max : config.maxConnections
-    let addresses = try Hosts.resolve(host, port: port)
-    return try Server(at: addresses[0], on: group, options: options) { _ in
-      .stream(GreetingHandler(coordinator))
-    }
-  }
-
-  /// Prometheus, where it was asked for: the names of `mntr` without their prefix.
+  /// Prometheus, where it was asked for.
   private static func exposeMetrics(
-    _ config: CoordinatorConfig, _ group: EventLoopGroup, _ coordinator: Coordinator
+    _ settings: OperationsSettings, _ group: EventLoopGroup, _ coordinator: Coordinator
   ) throws -> HTTPServer? {
-    guard let port = config.metricsPort else { return nil }
-    let address = try Hosts.resolve(config.metricsHost, port: port)[0]
+    guard let port = settings.metricsPort else { return nil }
+    let address = try Hosts.resolve(settings.metricsHost, port: port)[0]
     // Same loop: the handler may look at everything.
-    return try HTTPServer(at: address, on: group) { request in
-      guard request.path == "/metrics" else {
-        return .text("not found\n", status: 404)
-      }
-      let lines = coordinator.metrics.compactMap { metric in
-        Double(metric.value) == nil ? nil : "\(metric.name.dropFirst(3)) \(metric.value)\n"
-      }
-      return .text(lines.joined())
+    let server = try HTTPServer(at: address, on: group) { request in
+      guard request.path == "/metrics" else { return .text("not found\n", status: 404) }
+      return .text(coordinator.exposition, contentType: Metrics.contentType)
     }
+    CoordinatorLog.server.info("metrics endpoint started", ["address": server.address])
+    return server
   }
 
   /// Stops taking requests, finishes what is being written, and ends the threads. Blocks.
@@ -146,10 +128,11 @@ public final class CoordinatorNode: Sendable {
   /// A leader first finishes what it has proposed, then leaves, so that its followers elect another
   /// at once and clients have their answers.
   public func stop() {
-    listener.server.stopListening()
+    listeners.stopListening()
     handOver()
-    listener.server.stop()
+    listeners.stop()
     metrics?.stop()
+    admin?.stop()
     let loop = coordinator.loop
     loop.perform { [self] in
       ensemble?.stop()
@@ -167,43 +150,19 @@ public final class CoordinatorNode: Sendable {
     _ = done.wait(timeout: .now() + 3)
   }
 
-  /// Moves the client port when a reconfiguration says so. Clients that are connected stay.
   private func followClientAddress(of ensemble: EnsembleDriver) {
-    let (config, group, coordinator, listener) = (config, group, coordinator, listener)
+    let (config, group, coordinator, listeners) = (config, group, coordinator, listeners)
     coordinator.loop.perform {
       ensemble.onClientAddress = { host, port in
-        guard host != listener.host || port != listener.port else { return }
         do {
-          let server = try Self.listen(config, at: host, port, group, coordinator)
-          listener.replace(by: server, host: host, port: port)
-          CoordinatorLog.server.info("clients are taken elsewhere", ["clients": server.address])
+          try listeners.move(to: host, port, config, on: group, coordinator)
+          coordinator.listeners = listeners.all
         } catch {
           CoordinatorLog.server.error(
             "cannot listen at the new client address", ["port": port, "reason": "\(error)"])
         }
       }
     }
-  }
-}
-
-/// The client port as it is now.
-private final class ClientListener: Sendable {
-  private let current: Mutex<(server: Server, host: String, port: UInt16)>
-
-  init(_ server: Server, host: String, port: UInt16) {
-    current = Mutex((server, host, port))
-  }
-
-  var server: Server { current.withLock { $0.server } }
-  var host: String { current.withLock { $0.host } }
-  var port: UInt16 { current.withLock { $0.port } }
-
-  func replace(by server: Server, host: String, port: UInt16) {
-    let former = current.withLock { current in
-      defer { current = (server, host, port) }
-      return current.server
-    }
-    former.stopListening()
   }
 }
 
@@ -219,6 +178,7 @@ extension Coordinator {
     }
     loop.repeating(everyMs: Int64(max(1, config.tickTimeMs / 2))) { [weak self] in
       self?.expireSessions()
+      self?.dropSilentConnections()
       return self != nil
     }
     loop.repeating(everyMs: config.containerCheckIntervalMs) { [weak self] in

@@ -26,6 +26,9 @@ public struct Recovered: Sendable {
   public var replayed = 0
   /// The snapshot it began with; nil when there was none.
   public var snapshotZxid: Int64?
+  /// Milliseconds that reading the snapshot and replaying the logs took.
+  var snapshotMs: Int64 = 0
+  var replayMs: Int64 = 0
 }
 
 struct Recovery {
@@ -36,7 +39,10 @@ struct Recovery {
 
   /// Reads everything. Cuts off a last transaction that was being written when the server ended.
   func run() throws(StorageError) -> Recovered {
+    let begin = Clock.now()
     var recovered = try newestSnapshot()
+    let replayBegin = Clock.now()
+    recovered.snapshotMs = replayBegin.milliseconds(since: begin)
     let start = recovered.database.lastZxid
     let logs = try relevantLogs(from: start)
     if recovered.snapshotZxid == nil, let first = logs.first, first.zxid & 0xffff_ffff != 1 {
@@ -55,6 +61,7 @@ struct Recovery {
         throw .system(error)
       }
     }
+    recovered.replayMs = Clock.now().milliseconds(since: replayBegin)
     return recovered
   }
 

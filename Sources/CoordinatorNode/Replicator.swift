@@ -34,6 +34,13 @@ public protocol Replicator: AnyObject {
 
   /// What `srvr`, `stat` and `mntr` say about it.
   var status: ReplicationStatus { get }
+
+  /// `srst`: forgets the sizes of proposals.
+  func resetStatistics()
+}
+
+extension Replicator {
+  func resetStatistics() {}
 }
 
 /// How a server stands in its ensemble, for the four-letter words.
@@ -43,6 +50,8 @@ public struct ReplicationStatus: Sendable {
   public var mode: Mode
   /// `leading - broadcast`, `following - broadcast`; nil when standalone.
   public var peerState: String?
+  /// The server that leads, as far as it is known.
+  public var leader: Int64?
   /// Followers and observers that are connected; leaders only.
   public var learners = 0
   public var syncedFollowers = 0

@@ -23,6 +23,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   private var gathered = ByteWriter(reserving: 4096)
   private var gatheredFirst: Int64 = 0
   private var gatheredLast: Int64 = 0
+  private var gatheredCount: Int64 = 0
   private var isHooked = false
   private var isWriting = false
   private var rollsNext = false
@@ -36,9 +37,10 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   public var onFailure: ((StorageError) -> Void)?
   /// A snapshot of the state after this transaction is durable.
   public var onSnapshot: ((Int64) -> Void)?
-  /// Flushes since the start, and the time they took.
-  public private(set) var flushCount: Int64 = 0
-  public private(set) var flushNanoseconds: Int64 = 0
+  /// A flush has succeeded: milliseconds that it took, and how many transactions it held.
+  var onFlushMeasured: ((_ ms: Int64, _ txns: Int64) -> Void)?
+  /// A snapshot has been written: milliseconds that it took.
+  var onSnapshotMeasured: ((_ ms: Int64) -> Void)?
 
   public init(
     _ directory: DataDirectory, on loop: EventLoop, preallocation: Int64 = 64 << 20,
@@ -66,6 +68,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   public func append(_ zxid: Int64, _ txn: [UInt8]) {
     if gathered.count == 0 { gatheredFirst = zxid }
     gatheredLast = zxid
+    gatheredCount += 1
     TxnLogFormat.write(txn.span.bytes, to: &gathered)
     hook()
   }
@@ -81,27 +84,25 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     guard !isWriting, gathered.count > 0 else { return }
     isWriting = true
     let (batch, first, last) = (gathered.array(), gatheredFirst, gatheredLast)
-    let (rolls, generation) = (rollsNext, generation)
+    let (rolls, generation, count) = (rollsNext, generation, gatheredCount)
     rollsNext = false
+    gatheredCount = 0
     gathered.removeAll()
     logThread.submit { [self, writer, loop] in
       let start = Clock.now()
       var failure: StorageError?
       if rolls { writer.roll() }
       do throws(StorageError) { try writer.append(batch, first: first) } catch { failure = error }
-      let nanoseconds = Clock.now().nanoseconds - start.nanoseconds
+      let elapsed = Clock.now().milliseconds(since: start)
       loop.execute { [failure] in
-        self.written(last, failure, nanoseconds: nanoseconds, generation: generation)
+        if failure == nil { self.onFlushMeasured?(elapsed, count) }
+        self.written(last, failure, generation: generation)
       }
     }
   }
 
-  private func written(
-    _ last: Int64, _ failure: StorageError?, nanoseconds: Int64, generation: Int
-  ) {
+  private func written(_ last: Int64, _ failure: StorageError?, generation: Int) {
     isWriting = false
-    flushCount += 1
-    flushNanoseconds += nanoseconds
     if let failure {
       onFailure?(failure)
       return
@@ -133,6 +134,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
         } else {
           let elapsed = Clock.now().milliseconds(since: start)
           CoordinatorLog.storage.info("snapshot written", ["file": path, "ms": elapsed])
+          self.onSnapshotMeasured?(elapsed)
           self.onSnapshot?(database.lastZxid)
         }
       }
@@ -166,6 +168,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   private func settle() {
     generation += 1
     gathered.removeAll()
+    gatheredCount = 0
     let done = DispatchSemaphore(value: 0)
     logThread.submit { done.signal() }
     done.wait()

@@ -4,12 +4,15 @@ import COpenSSL
 
 /// A cryptographic hash.
 public enum Digest: Sendable {
+  /// For DIGEST-MD5 only: it protects nothing any more.
+  case md5
   case sha1
   case sha256
   case sha512
 
   private var algorithm: OpaquePointer? {
     switch self {
+    case .md5: EVP_md5()
     case .sha1: EVP_sha1()
     case .sha256: EVP_sha256()
     case .sha512: EVP_sha512()
@@ -19,6 +22,7 @@ public enum Digest: Sendable {
   /// Bytes of the hash.
   public var size: Int {
     switch self {
+    case .md5: 16
     case .sha1: 20
     case .sha256: 32
     case .sha512: 64

@@ -16,12 +16,12 @@ public final class HTTPServer: Sendable {
 
   public init(
     at address: SocketAddress = .loopback(), on group: EventLoopGroup,
-    later handler: @escaping LaterHandler
+    idleTimeoutMs: Int64 = 60_000, later handler: @escaping LaterHandler
   ) throws(SystemError) {
     var options = ServerOptions()
     options.name = "http"
     options.maxConnections = 256
-    options.limits.idleTimeoutMs = 60_000
+    options.limits.idleTimeoutMs = idleTimeoutMs
     options.limits.maxParkedReplies = 16
     options.limits.maxFrameBytes = HTTPParser.maxHeadBytes + HTTPParser.maxBodyBytes
     server = try Server(at: address, on: group, options: options) { _ in
@@ -30,9 +30,12 @@ public final class HTTPServer: Sendable {
   }
 
   public convenience init(
-    at address: SocketAddress = .loopback(), on group: EventLoopGroup, _ handler: @escaping Handler
+    at address: SocketAddress = .loopback(), on group: EventLoopGroup,
+    idleTimeoutMs: Int64 = 60_000, _ handler: @escaping Handler
   ) throws(SystemError) {
-    try self.init(at: address, on: group, later: { request, reply in reply(handler(request)) })
+    try self.init(
+      at: address, on: group, idleTimeoutMs: idleTimeoutMs,
+      later: { request, reply in reply(handler(request)) })
   }
 
   /// A server of `/metrics` (and, for probes, `/health`).

@@ -88,6 +88,23 @@ public enum ProcessInformation {
     }
   }
 
+  /// The operating system's name and release, and the kind of machine.
+  public static var system: (name: String, release: String, machine: String) {
+    var names = utsname()
+    guard uname(&names) == 0 else { return ("Linux", "", "") }
+    func text<T>(_ field: T) -> String {
+      withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+    return (text(names.sysname), text(names.release), text(names.machine))
+  }
+
+  /// The directory that relative paths begin at; empty when it is gone.
+  public static var currentDirectory: String {
+    guard let path = getcwd(nil, 0) else { return "" }
+    defer { free(path) }
+    return String(cString: path)
+  }
+
   private static func smallFile(_ path: String) -> String? {
     let number = platform_open(path, O_RDONLY, 0)
     guard number >= 0 else { return nil }

@@ -167,6 +167,16 @@ public struct Socket: ~Copyable, Sendable {
     }
   }
 
+  /// The next byte, as the count of the transfer, left where it is.
+  public func peek() -> Transfer {
+    var byte: UInt8 = 0
+    let result = transfer("recv", isReading: true) {
+      recv(descriptor, &byte, 1, Int32(MSG_PEEK))
+    }
+    if case .bytes = result { return .bytes(Int(byte)) }
+    return result
+  }
+
   /// Writes what fits. `more` holds a last small segment back for what follows at once.
   public func write(_ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Transfer {
     let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)

@@ -25,8 +25,8 @@ extension ConfigTable {
       the connection throttle is not there yet
     connection_throttle_weight_enabled bool false * -
       it only serves connection_throttle_tokens, which is refused
-    enforceQuota bool false * !
-      enforced quotas are not there yet
+    enforceQuota bool false * +
+      Whether requests that would pass a hard limit of a quota are refused.
     globalOutstandingLimit int 1000 1..10000000 +
       Requests that may wait for agreement before clients are no longer read from.
     intBufferStartingSizeBytes int 1024 0.. -
@@ -35,10 +35,10 @@ extension ConfigTable {
       Longest request of a client in bytes.
     jute.maxbuffer.extrasize int 1048575 0..1073741824 +
       Bytes by which a packet between servers or a transaction on disk may be longer.
-    largeRequestMaxBytes int 104857600 0.. -
-      globalOutstandingLimit and each connection's own bound hold memory
-    largeRequestThreshold int -1 -1.. !
-      the limit on large requests is not there yet
+    largeRequestMaxBytes int 104857600 1.. +
+      Bytes that all large requests under way may have together.
+    largeRequestThreshold int -1 -1.. +
+      Bytes above which a request is large; below 1 for never.
     maxClientCnxns int 60 0.. +
       Connections from one address; 0 for no limit.
     maxCnxns int 0 0.. +
@@ -50,17 +50,17 @@ extension ConfigTable {
     netty.advancedFlowControl.enabled bool false * -
       a client that does not read is not read from, always
     netty.server.earlyDropSecureConnectionHandshakes bool false * -
-      TLS for clients is not there yet
-    netty.server.outstandingHandshake.limit int -1 -1.. -
-      TLS for clients is not there yet
+      a connection that is not served is closed as soon as it has said anything
+    netty.server.outstandingHandshake.limit int -1 -1.. +
+      TLS handshakes under way above which no more are begun; -1 for no limit.
     nio.directBufferBytes int 65536 0.. -
       connections have buffers of their own
     nio.numSelectorThreads int null 0.. -
       one event loop serves all clients
     nio.numWorkerThreads int null 0.. -
       one event loop serves all clients
-    nio.sessionlessCnxnTimeout int 10000 0.. -
-      sessions end by their own timeouts
+    nio.sessionlessCnxnTimeout int 10000 1.. +
+      Milliseconds a connection may go without a session.
     nio.shutdownTimeout int 5000 0.. -
       a stop waits for nothing but the disk
     commitProcessor.maxCommitBatchSize int 1 1.. -
@@ -76,57 +76,59 @@ extension ConfigTable {
     request_stale_latency_check bool false * !
       the request throttle is not there yet
     request_throttle_drop_stale bool true * -
-      it only serves request_throttle_max_requests, which is refused
-    request_throttle_max_requests int 0 0.. !
-      the request throttle is not there yet
-    request_throttle_stall_time int 100 0.. -
-      it only serves request_throttle_max_requests, which is refused
+      a request of a closed connection is dropped always
+    request_throttle_max_requests int 0 0.. +
+      Requests under way above which no more are begun; 0 for no limit.
+    request_throttle_stall_time int 100 1.. +
+      Milliseconds after which a connection that waits for room looks again.
     request_throttler.shutdownTimeout int 10000 0.. -
       a stop waits for nothing but the disk
     throttled_op_wait_time int 0 0.. !
       the request throttle is not there yet
     znode.container.checkIntervalMs int 60000 1.. +
       Milliseconds between looks for empty containers and old TTL znodes.
-    znode.container.maxNeverUsedIntervalMs long 0 0..0 !
-      containers that never had a child are kept, as by default
-    znode.container.maxPerMinute int 10000 1.. -
-      at most 1000 are removed at each look
+    znode.container.maxNeverUsedIntervalMs long 0 0.. +
+      Milliseconds after which a container goes that never had a child; 0 keeps it.
+    znode.container.maxPerMinute int 10000 1.. +
+      Most containers and TTL znodes that are deleted in a minute.
     """
 
   /// `zoo.cfg`: who is let in and what they may do.
   static let coordinatorSecurityKeys = """
-    DigestAuthenticationProvider.digestAlg string SHA1 * !
-      digests are SHA-1
-    DigestAuthenticationProvider.enabled bool true * !
-      the digest scheme is always on
+    DigestAuthenticationProvider.digestAlg string SHA1 * +
+      Hash of users and passwords: SHA1, SHA-256 or SHA-512.
+    DigestAuthenticationProvider.enabled bool true * +
+      Whether clients may prove who they are by user and password.
     DigestAuthenticationProvider.superDigest password null * +
       user:hash of the user who may do everything.
-    X509AuthenticationProvider.superUser string null * !
-      TLS for clients is not there yet
-    allowSaslFailedClients bool false * -
-      SASL is not there yet
+    X509AuthenticationProvider.superUser string null * +
+      Subject of the certificate that matches every x509 entry of ACLs.
+    allowSaslFailedClients bool false * +
+      Whether a client that fails to prove who it is stays connected.
     closeSessionTxn.enabled bool true * -
       the end of a session always names its znodes, as servers from 3.6 on write it
     emulate353TTLNodes bool false * !
       TTL znodes of 3.5.3 are not read
     enableEagerACLCheck bool false * -
       ACLs are checked by the leader alone
-    enforce.auth.enabled bool false * !
-      enforced authentication is not there yet
-    enforce.auth.schemes list [] * -
-      it only serves enforce.auth.enabled, which is refused
+    enforce.auth.enabled bool false * +
+      Whether clients must have proved an identity of enforce.auth.schemes.
+    enforce.auth.schemes list [] * +
+      Schemes of which a client must have proved one.
     ensembleAuthName string null * !
       the ensemble scheme is not there yet
     extendedTypesEnabled bool false * +
       Whether TTL znodes may be made.
+    java.security.auth.login.config string null * +
+      JAAS file with the users of SASL DIGEST-MD5.
     kerberos.canonicalizeHostNames bool false * -
       Kerberos is not supported
     kerberos.removeHostFromPrincipal bool false * -
       Kerberos is not supported
     kerberos.removeRealmFromPrincipal bool false * -
       Kerberos is not supported
-    letAnySaslUserDoX string null * !
-      SASL is not there yet
+    letAnySaslUserDoX string null * +
+      Id in sasl entries of ACLs that every SASL user matches.
     quorum.auth.enableSasl bool false * !
       SASL between servers is not there yet
     quorum.auth.kerberos.servicePrincipal string "" * -
@@ -141,58 +143,76 @@ extension ConfigTable {
       SASL between servers is not there yet
     requireKerberosConfig bool false * !
       Kerberos is not supported
-    sasl.serverconfig string Server * -
-      SASL is not there yet
+    sasl.serverconfig string Server * +
+      Section of the JAAS file that has the users.
     SASLAuthenticationProvider.superPassword password null * -
       SASL is not there yet
     security.auth_to_local string null * -
       Kerberos is not supported
-    sessionRequireClientSASLAuth bool false * !
-      SASL is not there yet
-    skipACL string no {yes,no} !
-      ACLs are always checked
-    superUser string null * !
-      SASL is not there yet
+    sessionRequireClientSASLAuth bool false * +
+      Whether clients must have proved an identity by SASL.
+    skipACL string no {yes,no} +
+      Whether ACLs are ignored.
+    superUser string null * +
+      SASL user who may do everything.
     """
 
   /// `zoo.cfg`: TLS, each `ssl.` key also as `ssl.quorum.`.
   static let coordinatorTLSKeys: String = {
     let shared = """
-      ciphersuites list [] * -
-      clientAuth string "" * -
+      ciphersuites list [] * +
+        Cipher suites by their IANA names; empty for the library's choice.
+      clientAuth string "" {none,want,need} +
+        Whether peers must show a certificate; need unless given.
       clientHostnameVerification bool false * -
-      context.supplier.class string "" * -
-      crl bool false * -
-      enabledProtocols list [] * -
-      fipsMode bool false * -
-      handshakeDetectionTimeoutMillis int 5000 1.. -
-      hostnameVerification bool true * -
-      keyStore.location string "" * -
-      keyStore.password password "" * -
-      keyStore.passwordPath string "" * -
-      keyStore.type string "" * -
-      ocsp bool false * -
-      protocol string "" * -
-      trustStore.location string "" * -
-      trustStore.password password "" * -
-      trustStore.passwordPath string "" * -
-      trustStore.type string "" * -
+        certificates of clients are compared where ZooKeeper 3.8 does, between servers
+      context.supplier.class string "" * !
+        classes cannot be loaded
+      crl bool false * !
+        revocation lists are not asked for
+      enabledProtocols list [] * +
+        TLSv1.2 and TLSv1.3 unless given.
+      fipsMode bool false * !
+        the cryptography library's own configuration decides
+      handshakeDetectionTimeoutMillis int 5000 1.. +
+        Milliseconds that a handshake may take.
+      hostnameVerification bool true * +
+        Whether certificates are compared with names and addresses.
+      keyStore.location string "" * +
+        PEM or PKCS12 file with the private key and its certificates.
+      keyStore.password password "" * +
+        Password of the key store.
+      keyStore.passwordPath string "" * +
+        File whose first line is the key store's password.
+      keyStore.type string "" * +
+        PEM or PKCS12; told by the file's name unless given.
+      ocsp bool false * !
+        revocation is not asked for
+      protocol string "" * +
+        The protocol that is used unless enabledProtocols says otherwise.
+      trustStore.location string "" * +
+        PEM or PKCS12 file with trusted certificates; the system's unless given.
+      trustStore.password password "" * +
+        Password of the trust store.
+      trustStore.passwordPath string "" * +
+        File whose first line is the trust store's password.
+      trustStore.type string "" * +
+        PEM or PKCS12; told by the file's name unless given.
       """
     var table = """
-      portUnification bool false * !
-        TLS between servers is not there yet
-      sslQuorum bool false * !
-        TLS between servers is not there yet
+      portUnification bool false * +
+        Whether servers are also taken without TLS.
+      sslQuorum bool false * +
+        Whether servers speak TLS with each other.
       sslQuorumReloadCertFiles bool false * !
-        TLS between servers is not there yet
-      ssl.authProvider string x509 * -
-        TLS for clients is not there yet
+        certificates are read at the start
+      ssl.authProvider string x509 {x509} +
+        What makes an identity of a client's certificate.
 
       """
     for prefix in ["ssl.", "ssl.quorum."] {
-      let party = prefix == "ssl." ? "for clients" : "between servers"
       for line in shared.split(separator: "\n") {
-        table += "\(prefix)\(line)\n  TLS \(party) is not there yet\n"
+        table += line.hasPrefix("  ") ? "\(line)\n" : "\(prefix)\(line)\n"
       }
     }
     return table
@@ -202,22 +222,22 @@ extension ConfigTable {
   static let coordinatorOperationKeys = """
     4lw.commands.whitelist list srvr * +
       Four-letter words that are answered; * for all.
-    admin.commandURL string /commands * -
-      the admin server is not there yet
-    admin.enableServer bool true * -
-      the admin server is not there yet
+    admin.commandURL string /commands * +
+      Path of the AdminServer's commands.
+    admin.enableServer bool true * +
+      Whether the AdminServer is started.
     admin.forceHttps bool false * !
-      the admin server is not there yet
-    admin.httpVersion int 11 * -
-      the admin server is not there yet
-    admin.idleTimeout int 30000 0.. -
-      the admin server is not there yet
+      the AdminServer speaks plain HTTP only
+    admin.httpVersion int 11 11..11 +
+      HTTP/1.1 is the only one.
+    admin.idleTimeout int 30000 0.. +
+      Milliseconds after which an idle connection of the AdminServer is closed.
     admin.portUnification bool false * !
-      the admin server is not there yet
-    admin.serverAddress string 0.0.0.0 * -
-      the admin server is not there yet
-    admin.serverPort int 8080 0..65535 -
-      the admin server is not there yet
+      the AdminServer speaks plain HTTP only
+    admin.serverAddress string 127.0.0.1 * +
+      Address the AdminServer listens at.
+    admin.serverPort int 8080 0..65535 +
+      Port of the AdminServer; a taken one is a warning.
     audit.enable bool false * !
       the audit log is not there yet
     audit.impl.class string "" * -

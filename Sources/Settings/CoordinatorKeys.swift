@@ -5,8 +5,8 @@ extension ConfigTable {
       Port for clients; 0 for a free one.
     clientPortAddress string null * +
       Address the client port listens at; loopback unless given.
-    clientPortListenBacklog int -1 -1.. -
-      the system's own limit applies
+    clientPortListenBacklog int -1 -1.. +
+      Connections that may wait to be accepted; -1 for as many as the system allows.
     dataDir string null nonempty +
       Directory of snapshots, epochs and myid.
     dataLogDir string null nonempty +
@@ -19,16 +19,16 @@ extension ConfigTable {
       Milliseconds of a tick, the unit of all other limits.
     serverCnxnFactory string "" * -
       connections are served by event loops whichever factory is named
-    secureClientPort int null 0..65535 !
-      TLS for clients is not there yet
-    secureClientPortAddress string null * !
-      TLS for clients is not there yet
-    client.portUnification bool false * !
-      TLS for clients is not there yet
-    localSessionsEnabled bool false * !
-      local sessions are not there yet
-    localSessionsUpgradingEnabled bool false * !
-      local sessions are not there yet
+    secureClientPort int null 0..65535 +
+      Port for clients that speak TLS.
+    secureClientPortAddress string null * +
+      Address the secure port listens at; loopback unless given.
+    client.portUnification bool false * +
+      Whether the client port takes clients with TLS, too.
+    localSessionsEnabled bool false * +
+      Whether sessions begin as their server's own.
+    localSessionsUpgradingEnabled bool false * +
+      Whether a local session becomes a global one by its first ephemeral.
     """
 
   /// `zoo.cfg`: who is in the ensemble and how its members speak with each other.

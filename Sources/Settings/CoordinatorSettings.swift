@@ -4,6 +4,7 @@
 /// the prefix `zookeeper.`, and under the names that its documentation has for them.
 public struct CoordinatorSettings: Sendable {
   private var values = ConfigValues(defaultsOf: .coordinator)
+  private var order: [String] = []
   private var origins: [String: SettingSources.Setting] = [:]
   /// `server.N`, `group.N` and `weight.N`, in the order of the file.
   public private(set) var members: [SettingSources.Setting] = []
@@ -49,6 +50,7 @@ public struct CoordinatorSettings: Sendable {
       warnings.append("\(setting.origin): \(setting.key) has no effect: \(reason)")
     }
     values.set(name, value)
+    if origins[name] == nil { order.append(name) }
     origins[name] = setting
   }
 
@@ -80,6 +82,17 @@ public struct CoordinatorSettings: Sendable {
     "requestThrottleStallTime": "request_throttle_stall_time",
     "throttledOpWaitTime": "throttled_op_wait_time",
   ]
+
+  /// What was given, in the order of the file, for those who look at a server; what is secret is
+  /// hidden.
+  public var given: [(key: String, value: String)] {
+    order.compactMap { name in
+      origins[name].map { setting in
+        let isHidden = ConfigTable.coordinator[name]?.isSensitive ?? true
+        return (setting.key, isHidden ? "[hidden]" : setting.value)
+      }
+    } + members.map { ($0.key, $0.value) }
+  }
 
   // MARK: Values
 

@@ -101,8 +101,15 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
       counts.leave(peer.ip)
       return
     }
+    let security = options.tls.map {
+      ChannelSecurity(context: $0, isOptional: options.isTLSOptional)
+    }
+    if security != nil, !counts.beginHandshake(limit: options.maxHandshakes) {
+      counts.leave(peer.ip)
+      return
+    }
     let connection = Connection(
-      channel: Channel(socket), peer: peer, loop: loop, handler: own.handler,
+      channel: Channel(socket, security: security), peer: peer, loop: loop, handler: own.handler,
       limits: options.limits, state: .connecting)
     own.connections[ObjectIdentifier(connection)] = connection
     connection.onClose = { [counts, weak own] connection in
@@ -110,6 +117,9 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
       counts.leave(connection.peer.ip)
     }
     connection.listenerName = options.name
+    if security != nil {
+      connection.onSecured = { [counts] in counts.endHandshake(succeeded: $0) }
+    }
     connection.adopt()
   }
 

@@ -10,6 +10,8 @@ public enum CloseReason: Error, Equatable, Sendable, CustomStringConvertible {
   case connectTimedOut
   /// A name that has no address.
   case unresolved(String)
+  /// TLS could not be agreed on.
+  case handshakeFailed(String)
   /// Nothing has moved for the idle time.
   case idle
   /// A frame's length is negative or above the limit; no such frame was read.
@@ -24,7 +26,7 @@ public enum CloseReason: Error, Equatable, Sendable, CustomStringConvertible {
   /// Whether it deserves a line in the log: the peer broke the protocol, rather than went away.
   public var isViolation: Bool {
     switch self {
-    case .frameTooLarge, .malformed: true
+    case .frameTooLarge, .malformed, .handshakeFailed: true
     default: false
     }
   }
@@ -35,6 +37,7 @@ public enum CloseReason: Error, Equatable, Sendable, CustomStringConvertible {
     case .failed(let error): "\(error)"
     case .connectTimedOut: "connection not established in time"
     case .unresolved(let reason): reason
+    case .handshakeFailed(let why): "TLS handshake failed: \(why)"
     case .idle: "idle"
     case .frameTooLarge(let size): "frame of \(size) bytes refused"
     case .malformed(let what): "malformed input: \(what)"

@@ -4,10 +4,15 @@ import Values
 extension Connection: TimerTarget {
   /// Begins a connection to an address. `opened` comes when it is made; `closed` when it is not.
   /// Output may be written at once, and leaves when the connection is made.
+  ///
+  /// - Parameters:
+  ///   - tls: How it is encrypted; nil: not at all.
+  ///   - host: The name that `address` was found by, for the comparison with the certificate.
   /// - Precondition: on `loop`.
   public static func connect(
     to address: SocketAddress, on loop: EventLoop, _ handler: InputHandler,
-    limits: ConnectionLimits = ConnectionLimits(), context: AnyObject? = nil
+    limits: ConnectionLimits = ConnectionLimits(), context: AnyObject? = nil,
+    tls: TLSContext? = nil, host: String? = nil
   ) -> Connection {
     precondition(loop.isCurrent, "a connection is made on its own loop")
     // What this side sends is its own affair. Were answers not read while requests wait, two sides
@@ -21,8 +26,9 @@ extension Connection: TimerTarget {
     } catch {
       return refused(address, on: loop, handler, limits, context, .failed(error))
     }
+    let security = tls.map { ChannelSecurity(context: $0, host: host ?? address.ip.description) }
     let connection = Connection(
-      channel: Channel(socket), peer: address, loop: loop, handler: handler, limits: limits,
+      channel: Channel(socket, security: security), peer: address, loop: loop, handler: handler, limits: limits,
       state: .connecting)
     connection.context = context
     connection.interest = .writable
@@ -41,6 +47,7 @@ extension Connection: TimerTarget {
   private static var connectTag: Int { 1 }
   private static var idleTag: Int { 2 }
   private static var lingerTag: Int { 3 }
+  static var secureTag: Int { 4 }
 
   /// Waits for the peer to take what is owed, but not for ever.
   func linger(_ reason: CloseReason) {
@@ -74,7 +81,7 @@ extension Connection: TimerTarget {
       finish(.failed(error))
       return
     }
-    begin()
+    if channel.needsSecuring { secure() } else { begin() }
   }
 
   /// The connection is made: from here on both ways are open.
@@ -92,7 +99,7 @@ extension Connection: TimerTarget {
     }
     handler.opened(self)
     guard state != .closed else { return }
-    if unsentBytes > 0 || state == .closing { scheduleFlush() }
+    if unsentBytes > 0 || state == .closing || channel.hasInput { scheduleFlush() }
     updateInterest()
   }
 
@@ -105,12 +112,13 @@ extension Connection: TimerTarget {
       finish(.failed(error))
       return
     }
-    begin()
+    if channel.needsSecuring { secure() } else { begin() }
   }
 
   public func timerFired(tag: Int) {
     guard state != .closed else { return }
     if tag == Connection.connectTag { return finish(.connectTimedOut) }
+    if tag == Connection.secureTag { return finish(.handshakeFailed("not finished in time")) }
     if tag == Connection.lingerTag { return finish(closeReason ?? .idle) }
     // Setting the timer anew for every frame would cost more than looking now and then.
     let quiet = loop.now.milliseconds(since: lastMoved)

@@ -7,6 +7,7 @@ extension Connection: ReadinessHandler {
       finishConnecting()
       return
     }
+    if state == .securing { return advanceSecuring() }
     if readiness.contains(.readable), mayRead { receive() }
     guard state != .closed else { return }
     if readiness.contains(.writable) { scheduleFlush() }
@@ -18,7 +19,8 @@ extension Connection: ReadinessHandler {
 
   /// One read for each turn. Epoll is level-triggered: what is left comes next turn, and one busy
   /// peer does not starve the others.
-  private func receive() {
+  func receive() {
+    defer { if channel.hasInput { scheduleFlush() } }
     let scratch = loop.scratch
     if input.isEmpty {
       guard let count = settle(channel.read(into: scratch)) else { return }

@@ -19,7 +19,7 @@ extension Connection: TurnHook {
   public func endOfTurn() {
     isFlushScheduled = false
     guard state != .closed else { return }
-    if state != .connecting { sendOnce() }
+    if !isBeingMade { sendOnce() }
     guard state != .closed else { return }
     let owesNothing = queue.parkedCount == 0 || closeReason == .peerClosed && !isStream
     if state == .closing, unsentBytes == 0, owesNothing {
@@ -28,6 +28,10 @@ extension Connection: TurnHook {
     }
     updatePressure()
     updateInterest()
+    // What TLS has taken off the socket already must be asked for.
+    if channel.hasInput, mayRead {
+      loop.execute { [self] in if mayRead { receive() } }
+    }
   }
 
   /// Gives the kernel what it takes, until it takes no more or nothing is left.
@@ -141,7 +145,7 @@ extension Connection: TurnHook {
   }
 
   func updateInterest() {
-    guard let watch, state != .closed else { return }
+    guard let watch, state != .closed, state != .securing else { return }
     var wanted: Readiness = mayRead ? .readable : []
     if progress.remaining > 0 && !isWarming || state == .connecting { wanted.insert(.writable) }
     if wanted == interest { return }

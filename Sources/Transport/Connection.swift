@@ -27,7 +27,12 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   /// When bytes last moved in either direction.
   public internal(set) var lastMoved: Instant
 
-  enum State { case connecting, open, closing, closed }
+  enum State {
+    case connecting
+    /// Connected, TLS is being agreed on.
+    case securing
+    case open, closing, closed
+  }
 
   // MARK: State
 
@@ -61,6 +66,8 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   var closeReason: CloseReason?
   var timer = LoopTimer.none
   var onClose: ((Connection) -> Void)?
+  /// TLS has been agreed on, or not.
+  var onSecured: ((_ succeeded: Bool) -> Void)?
   /// The listener that accepted it; such a connection's violations are logged.
   var listenerName: String?
   private static let log = Log("transport")
@@ -81,8 +88,20 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     lastMoved = loop.now
   }
 
+  /// What is waited for, as Java's selectors number it: 1 for input, 4 for room for output.
+  public var interestOps: Int {
+    (interest.contains(.readable) ? 1 : 0) + (interest.contains(.writable) ? 4 : 0)
+  }
+
   /// Whether output can still reach the peer.
-  public var isOpen: Bool { state == .open || state == .connecting }
+  public var isOpen: Bool { state == .open || isBeingMade }
+
+  var isBeingMade: Bool { state == .connecting || state == .securing }
+
+  /// Whether TLS protects it.
+  public var isEncrypted: Bool { channel.isEncrypted }
+  /// Who the peer has proved to be by its certificate; nil when it has not.
+  public var securePeer: TLSPeer? { channel.securePeer }
 
   /// Hands the rest of the input, and all that comes, to another handler: after a handshake of
   /// another shape. The old one hears nothing more, `closed` included.
@@ -156,13 +175,14 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
   /// Ends the connection when all that was written, and what is parked, has been sent; nothing more
   /// is read. A peer that does not take it in half a minute is dropped.
   public func closeAfterFlush(_ reason: CloseReason) {
-    guard state == .open || state == .connecting else { return }
+    guard state == .open || isBeingMade else { return }
     if state == .open { state = .closing }
     linger(reason)
   }
 
   func finish(_ reason: CloseReason) {
     guard state != .closed else { return }
+    secured(false)
     state = .closed
     loop.cancel(timer)
     if let watch { loop.unwatch(watch) }

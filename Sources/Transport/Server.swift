@@ -14,6 +14,12 @@ public struct ServerOptions: Sendable {
   public var perIPOverrides: [IPAddress: Int] = [:]
   /// `socket.listen.backlog.size`
   public var backlog: Int32 = 512
+  /// How connections are encrypted; nil: not at all.
+  public var tls: TLSContext?
+  /// Whether clients may do without TLS: `portUnification`.
+  public var isTLSOptional = false
+  /// Handshakes under way above which no more are begun.
+  public var maxHandshakes = Int.max
   /// What log lines call this listener.
   public var name = "listener"
 
@@ -50,6 +56,11 @@ public final class Server: Sendable {
   public var acceptedTotal: Int { acceptor.counts.accepted }
   public var refusedTotal: Int { acceptor.counts.refused }
 
+  /// TLS handshakes under way, and those that have failed or were too many since the start.
+  public var pendingHandshakes: Int { acceptor.counts.handshakes.pending }
+  public var failedHandshakes: Int { acceptor.counts.handshakes.failed }
+  public var exceededHandshakes: Int { acceptor.counts.handshakes.exceeded }
+
   /// Stops listening. Connections stay.
   public func stopListening() { acceptor.stop() }
 
@@ -69,12 +80,40 @@ final class ConnectionCounts: Sendable {
     var perIP: [IPAddress: Int] = [:]
     var accepted = 0
     var refused = 0
+    var handshakes = Handshakes()
+  }
+
+  struct Handshakes {
+    var pending = 0
+    var failed = 0
+    var exceeded = 0
   }
   private let state = Mutex(State())
 
   var total: Int { state.withLock { $0.total } }
   var accepted: Int { state.withLock { $0.accepted } }
   var refused: Int { state.withLock { $0.refused } }
+
+  var handshakes: Handshakes { state.withLock { $0.handshakes } }
+
+  /// A handshake begins; false when there are too many.
+  func beginHandshake(limit: Int) -> Bool {
+    state.withLock { state in
+      guard state.handshakes.pending < limit else {
+        state.handshakes.exceeded += 1
+        return false
+      }
+      state.handshakes.pending += 1
+      return true
+    }
+  }
+
+  func endHandshake(succeeded: Bool) {
+    state.withLock { state in
+      state.handshakes.pending -= 1
+      if !succeeded { state.handshakes.failed += 1 }
+    }
+  }
 
   /// Counts a new connection in; nil when it may stay, else the name of the limit it would exceed.
   func enter(_ ip: IPAddress, _ options: ServerOptions) -> String? {

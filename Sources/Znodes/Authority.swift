@@ -2,29 +2,53 @@
 
 import ZooKeeperProtocol
 
-public enum Authority {
-  /// The scheme of an identity that may do everything.
+/// The server's rules about identities: which schemes prove one, who is a super user.
+///
+/// The sources of identities are elsewhere (addresses, `addauth`, SASL, certificates); here they
+/// are only compared.
+public struct Authority: Sendable {
+  /// The scheme of an identity that may do everything. No ACL can name it.
   public static let superScheme = "super"
 
+  /// Schemes that have a provider, besides `world` and `auth`, which need none. `sasl` and `x509`
+  /// have one where they are configured (`authProvider.*`, `secureClientPort`).
+  public var schemes: Set<String> = ["digest", "ip"]
+  /// `skipACL=yes`: every list is as good as open.
+  public var skipsACL = false
+  /// `X509AuthenticationProvider.superUser`: the subject that matches every x509 entry.
+  public var x509SuperUser: String?
+  /// `letAnySaslUserDoX`: an id in ACLs that every SASL user matches.
+  public var anySASLUser: String?
+
+  public init() {}
+
   /// Whether somebody with these identities may do any of `wanted`. An empty list is open.
-  public static func allows(
+  public func allows(
     _ acl: [ACL], _ wanted: Permissions, to identities: [AuthID]
   ) -> Bool {
-    if acl.isEmpty || identities.contains(where: { $0.scheme == superScheme }) { return true }
+    if acl.isEmpty || skipsACL { return true }
+    // Nearly every list begins with an entry for everybody: no identity need be looked at.
+    if acl[0].id == .anyone, !acl[0].perms.isDisjoint(with: wanted) { return true }
+    if identities.contains(where: { $0.scheme == Self.superScheme }) { return true }
     return acl.contains { entry in
       guard !entry.perms.isDisjoint(with: wanted) else { return false }
       if entry.id == .anyone { return true }
+      guard schemes.contains(entry.id.scheme) else { return false }
       return identities.contains { $0.scheme == entry.id.scheme && matches($0, entry.id) }
     }
   }
 
-  private static func matches(_ identity: AuthID, _ wanted: AuthID) -> Bool {
+  private func matches(_ identity: AuthID, _ wanted: AuthID) -> Bool {
     switch wanted.scheme {
     case "ip":
       guard let network = Network(wanted.id), let address = Network.address(identity.id)
       else { return false }
       return network.contains(address)
-    case "digest", "x509", "sasl": return identity.id == wanted.id
+    case "digest": return identity.id == wanted.id
+    case "x509": return identity.id == wanted.id || identity.id == x509SuperUser
+    case "sasl":
+      // A SASL user of the name `super` matches every SASL entry, and is no super user.
+      return identity.id == wanted.id || identity.id == "super" || wanted.id == anySASLUser
     default: return false
     }
   }
@@ -32,28 +56,21 @@ public enum Authority {
   /// The list as it is stored: duplicates gone, `auth` replaced by the identities of whoever asks.
   ///
   /// - Throws: `invalidACL` for an empty list, an unknown scheme or an id that is none.
-  public static func resolve(
+  public func resolve(
     _ acl: [ACL], for identities: [AuthID]
   ) throws(ZooKeeperError) -> [ACL] {
+    if acl == ACL.openUnsafe { return acl }
     var resolved: [ACL] = []
     var seen: [ACL] = []
     for entry in acl where !seen.contains(entry) {
       seen.append(entry)
-      switch entry.id.scheme {
-      case "world":
-        guard entry.id == .anyone else { throw .invalidACL }
-        resolved.append(entry)
-      case "auth":
-        let own = identities.filter { isAuthenticated($0.scheme) }
+      if entry.id.scheme == "auth" {
+        let own = identities.filter { isProof($0.scheme) }
         if own.isEmpty { throw .invalidACL }
         resolved += own.map { ACL(perms: entry.perms, id: $0) }
-      case "digest":
-        guard isDigest(entry.id.id) else { throw .invalidACL }
+      } else {
+        guard isValid(entry.id) else { throw .invalidACL }
         resolved.append(entry)
-      case "ip":
-        guard Network(entry.id.id) != nil else { throw .invalidACL }
-        resolved.append(entry)
-      default: throw .invalidACL
       }
     }
     guard !resolved.isEmpty else { throw .invalidACL }
@@ -61,13 +78,37 @@ public enum Authority {
   }
 
   /// Whether an identity of this scheme was proved, not only observed.
-  private static func isAuthenticated(_ scheme: String) -> Bool {
-    scheme == "digest" || scheme == "x509" || scheme == "sasl" || scheme == superScheme
+  private func isProof(_ scheme: String) -> Bool {
+    scheme != "ip" && schemes.contains(scheme)
   }
 
+  private func isValid(_ id: AuthID) -> Bool {
+    if id == .anyone { return true }
+    guard schemes.contains(id.scheme) else { return false }
+    return switch id.scheme {
+    case "digest": Self.isDigest(id.id)
+    case "ip": Network(id.id) != nil
+    case "sasl": Self.isPrincipal(id.id)
+    case "x509": DistinguishedName.isValid(id.id)
+    default: false
+    }
+  }
+
+  /// `user:hash`, with anything but a third part.
   private static func isDigest(_ id: String) -> Bool {
-    let parts = id.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-    return parts.count == 2 && !parts[1].isEmpty
+    var parts = id.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+    // As Java splits: empty parts at the end do not count.
+    while parts.last?.isEmpty == true { parts.removeLast() }
+    return parts.count == 2
+  }
+
+  /// A Kerberos name: `service/host@REALM`, `user@REALM`, or any text without `@`.
+  private static func isPrincipal(_ id: String) -> Bool {
+    let halves = id.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
+    guard halves.count > 1 else { return true }
+    let slash = UInt8(ascii: "/")
+    return halves.count == 2 && halves[0].count(where: { $0 == slash }) <= 1
+      && !halves[1].contains(slash)
   }
 
   /// The list as shown to those who may read the znode but not administer it: password hashes of
@@ -81,71 +122,54 @@ public enum Authority {
         perms: entry.perms, id: AuthID(scheme: "digest", id: entry.id.id[..<colon] + ":x"))
     }
   }
+
+  /// The user of an identity, without anything secret: what `whoAmI` tells.
+  static func user(of identity: AuthID) -> String {
+    switch identity.scheme {
+    // Nobody provides the scheme, so nobody knows its users' names.
+    case superScheme: ""
+    case "digest": String(identity.id.prefix { $0 != ":" })
+    default: identity.id
+    }
+  }
 }
 
-/// An address with the number of bits that count: `10.0.0.0/8`, `::1`.
-struct Network {
-  private let address: [UInt8]
-  private let bits: Int
+/// The subject of a certificate as text (RFC 2253): `CN=client,OU=a\,b,1.2.3=x`.
+enum DistinguishedName {
+  /// The attributes that Java knows by name; all others go by their object identifier.
+  private static let keywords: Set<String> = [
+    "CN", "C", "L", "S", "ST", "O", "OU", "T", "IP", "STREET", "DC", "DNQUALIFIER", "DNQ",
+    "SURNAME", "GIVENNAME", "INITIALS", "GENERATION", "EMAIL", "EMAILADDRESS", "UID",
+    "SERIALNUMBER",
+  ]
 
-  init?(_ text: String) {
-    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-    guard parts.count <= 2, let address = Self.address(String(parts[0])) else { return nil }
-    self.address = address
-    guard parts.count == 2 else {
-      bits = address.count * 8
-      return
-    }
-    guard let bits = Int(parts[1]), (0...address.count * 8).contains(bits) else { return nil }
-    self.bits = bits
+  /// Whether the text is a name; the empty text is the empty name.
+  static func isValid(_ text: String) -> Bool {
+    text.isEmpty || attributes(of: text).allSatisfy(isAttribute)
   }
 
-  func contains(_ other: [UInt8]) -> Bool {
-    guard other.count == address.count else { return false }
-    let whole = bits / 8
-    guard address[..<whole].elementsEqual(other[..<whole]) else { return false }
-    let rest = bits % 8
-    return rest == 0 || (address[whole] ^ other[whole]) >> (8 - rest) == 0
-  }
-
-  /// The four or sixteen bytes of a numeric address.
-  static func address(_ text: String) -> [UInt8]? {
-    text.utf8.contains(UInt8(ascii: ":")) ? version6(text) : version4(text)
-  }
-
-  private static func version4(_ text: String) -> [UInt8]? {
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 4 else { return nil }
-    // `UInt8` would take a sign.
-    guard parts.allSatisfy({ $0.utf8.first != UInt8(ascii: "+") }) else { return nil }
-    let bytes = parts.compactMap { UInt8($0) }
-    return bytes.count == 4 ? bytes : nil
-  }
-
-  private static func version6(_ text: String) -> [UInt8]? {
-    // A zone (`%eth0`) says where an address is, not what it is.
-    let address = text.prefix { $0 != "%" }
-    let halves = address.split(separator: "::", maxSplits: 2, omittingEmptySubsequences: false)
-    guard halves.count <= 2, let head = groups(halves[0]) else { return nil }
-    guard halves.count == 2 else { return head.count == 16 ? head : nil }
-    guard let tail = groups(halves[1]), head.count + tail.count <= 14 else { return nil }
-    return head + [UInt8](repeating: 0, count: 16 - head.count - tail.count) + tail
-  }
-
-  private static func groups(_ text: Substring) -> [UInt8]? {
-    if text.isEmpty { return [] }
-    var bytes: [UInt8] = []
-    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-    for (index, part) in parts.enumerated() {
-      if index == parts.count - 1, part.utf8.contains(UInt8(ascii: ".")) {
-        guard let low = version4(String(part)) else { return nil }
-        bytes += low
-      } else {
-        guard (1...4).contains(part.utf8.count), let group = UInt16(part, radix: 16)
-        else { return nil }
-        bytes += [UInt8(group >> 8), UInt8(group & 0xff)]
+  /// The text between commas, semicolons and plus signs that are neither quoted nor escaped.
+  private static func attributes(of text: String) -> [String] {
+    var parts = [""]
+    var (isQuoted, isEscaped) = (false, false)
+    for character in text {
+      if !isQuoted, !isEscaped, character == "," || character == ";" || character == "+" {
+        parts.append("")
+        continue
       }
+      if character == "\"", !isEscaped { isQuoted.toggle() }
+      isEscaped = character == "\\" && !isEscaped
+      parts[parts.count - 1].append(character)
     }
-    return bytes
+    return parts
+  }
+
+  private static func isAttribute(_ text: String) -> Bool {
+    guard let equals = text.firstIndex(of: "=") else { return false }
+    let name = text[..<equals].filter { $0 != " " }.uppercased()
+    if keywords.contains(name) { return true }
+    let arcs = (name.hasPrefix("OID.") ? name.dropFirst(4) : name[...])
+      .split(separator: ".", omittingEmptySubsequences: false)
+    return arcs.count >= 2 && arcs.allSatisfy { UInt64($0) != nil }
   }
 }

@@ -112,6 +112,7 @@ extension DataTree {
     register(index)
     addDigest(of: index, path: txn.path)
     approximateDataSize += Int64(txn.path.utf8.count + (txn.data?.count ?? 0))
+    countCreation(txn.path, bytes: txn.data?.count ?? 0)
     changes.append(.created(path: txn.path))
     return index
   }
@@ -144,8 +145,10 @@ extension DataTree {
     unregister(index)
     acls.release(nodes[index].acl)
     digest &-= Int64(nodes[index].digest)
-    approximateDataSize -= Int64(path.utf8.count + (nodes[index].data?.count ?? 0))
+    let bytes = nodes[index].data?.count ?? 0
+    approximateDataSize -= Int64(path.utf8.count + bytes)
     nodes.remove(index)
+    countDeletion(path, bytes: bytes)
     changes.append(.deleted(path: path))
   }
 
@@ -154,12 +157,14 @@ extension DataTree {
     changes: inout [ZnodeChange]
   ) throws(ZooKeeperError) -> NodeIndex {
     guard let index = nodes.find(path) else { throw .noNode }
-    approximateDataSize += Int64((data?.count ?? 0) - (nodes[index].data?.count ?? 0))
+    let growth = (data?.count ?? 0) - (nodes[index].data?.count ?? 0)
+    approximateDataSize += Int64(growth)
     nodes[index].data = data
     nodes[index].mtime = header.time
     nodes[index].mzxid = header.zxid
     nodes[index].version = version
     updateDigest(of: index, path: path)
+    count(path, bytes: growth, znodes: 0)
     changes.append(.dataChanged(path: path))
     return index
   }

@@ -27,6 +27,8 @@ public struct DataTree: Sendable {
   var ephemerals: [Int64: Set<NodeIndex>] = [:]
   var containers: Set<NodeIndex> = []
   var ttls: Set<NodeIndex> = []
+  /// Paths that have a quota.
+  var quotas: Set<String> = []
   /// Sum over all nodes of CRC-32s, wrapping: the digest of transactions and snapshots.
   public internal(set) var digest: Int64 = 0
   /// Bytes of paths and data, roughly what a snapshot holds.
@@ -137,18 +139,21 @@ public struct DataTree: Sendable {
     var node = nodes[index].firstChild
     while node != .none {
       total += 1
-      if nodes[node].firstChild != .none {
-        node = nodes[node].firstChild
-        continue
-      }
-      // Up until there is a sibling, but not past where we began.
-      while nodes[node].next == .none {
-        node = nodes[node].parent
-        if node == index { return total }
-      }
-      node = nodes[node].next
+      node = self.node(after: node, below: index) ?? .none
     }
     return total
+  }
+
+  /// The next node of a walk in depth through everything below `top`; nil at its end.
+  func node(after node: NodeIndex, below top: NodeIndex) -> NodeIndex? {
+    if nodes[node].firstChild != .none { return nodes[node].firstChild }
+    var node = node
+    // Up until there is a sibling, but not past where we began.
+    while nodes[node].next == .none {
+      node = nodes[node].parent
+      if node == top { return nil }
+    }
+    return nodes[node].next
   }
 
   /// Paths of a session's ephemerals, sorted.
@@ -160,17 +165,6 @@ public struct DataTree: Sendable {
 
   /// Sessions that own ephemerals, sorted.
   public var ephemeralOwners: [Int64] { ephemerals.keys.sorted() }
-
-  /// Containers and TTL znodes that may be deleted now, sorted: containers that had a child once
-  /// and have none, TTLs whose time has passed without change.
-  public func expiredContainers(now: Int64) -> [String] {
-    let containerPaths = containers.filter { nodes[$0].childCount == 0 && nodes[$0].cversion > 0 }
-    let ttlPaths = ttls.filter { index in
-      nodes[index].childCount == 0
-        && now - nodes[index].mtime > OwnerKind.ttl(ofOwner: nodes[index].ephemeralOwner)
-    }
-    return (containerPaths.map { path(of: $0) } + ttlPaths.map { path(of: $0) }).sorted()
-  }
 }
 
 extension Stat {

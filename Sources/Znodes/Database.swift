@@ -40,6 +40,9 @@ public struct Database: Sendable {
     tree.setConfig(text, version: version, time: time)
   }
 
+  /// The digest of the tree as it is.
+  public var treeDigest: Int64 { tree.digest }
+
   /// Whether the tree is the one that `txn` was made for. Nil where that cannot be told.
   public func matches(_ digest: TxnDigest?) -> Bool? {
     guard let digest, digest.version == TxnDigest.currentVersion else { return nil }

@@ -8,11 +8,20 @@ public struct Requester: Sendable {
   public var session: Int64
   public var identities: [AuthID]
   public var watcher: WatcherID
+  /// The rules by which the identities are judged.
+  public var authority: Authority
 
-  public init(session: Int64, identities: [AuthID], watcher: WatcherID) {
+  public init(
+    session: Int64, identities: [AuthID], watcher: WatcherID, authority: Authority = Authority()
+  ) {
     self.session = session
     self.identities = identities
     self.watcher = watcher
+    self.authority = authority
+  }
+
+  fileprivate func may(_ permissions: Permissions, _ acl: [ACL]) -> Bool {
+    authority.allows(acl, permissions, to: identities)
   }
 }
 
@@ -89,8 +98,7 @@ extension Database {
     _ path: String, _ permissions: Permissions, _ requester: Requester
   ) throws(ReadFailure) -> NodeIndex {
     guard let index = tree.find(path) else { throw .error(.noNode) }
-    guard Authority.allows(tree.acl(of: index), permissions, to: requester.identities)
-    else { throw .error(.noAuth) }
+    guard requester.may(permissions, tree.acl(of: index)) else { throw .error(.noAuth) }
     return index
   }
 
@@ -123,16 +131,19 @@ extension Database {
     case .getACL:
       let index = try node(path, [.read, .admin], requester)
       let acl = tree.acl(of: index)
-      let mayAdminister = Authority.allows(acl, .admin, to: requester.identities)
+      let mayAdminister = requester.may(.admin, acl)
       GetACLResponse(
         acl: mayAdminister ? acl : Authority.redacted(acl), stat: tree.stat(of: index)
       ).write(to: &writer)
     case .getAllChildrenNumber:
       let index = try node(path, .read, requester)
-      writer.writeInt32(Int32(clamping: tree.descendantCount(of: index)))
+      // Below the empty path there is the root too.
+      let count = tree.descendantCount(of: index) + (path.isEmpty ? 1 : 0)
+      writer.writeInt32(Int32(clamping: count))
     default:
       let all = tree.ephemerals(of: requester.session)
-      let prefix = path == "/" ? "" : path
+      let trimmed = path.utf8.filter { $0 > 0x20 }
+      let prefix = trimmed.isEmpty || trimmed.elementsEqual("/".utf8) ? "" : path
       writer.writeJuteStrings(all.filter { $0.utf8.starts(with: prefix.utf8) })
     }
   }
@@ -211,10 +222,6 @@ extension Database {
 extension Requester {
   /// Who the connection is, without anything secret.
   fileprivate var users: [AuthID] {
-    identities.map { identity in
-      let user =
-        identity.scheme == "digest" ? String(identity.id.prefix { $0 != ":" }) : identity.id
-      return AuthID(scheme: identity.scheme, id: user)
-    }
+    identities.map { AuthID(scheme: $0.scheme, id: Authority.user(of: $0)) }
   }
 }

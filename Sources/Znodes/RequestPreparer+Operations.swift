@@ -32,7 +32,7 @@ extension RequestPreparer {
     case .check(let check):
       guard ZnodePath.isValid(check.path) else { throw .badArguments }
       let (node, stat) = try record(check.path, over: database)
-      guard Authority.allows(node.acl, .read, to: request.identities) else { throw .noAuth }
+      try authorize(request, .read, on: node)
       return .check(path: check.path, version: try next(stat.version, expected: check.version))
     case .create: throw .badArguments
     }
@@ -41,6 +41,13 @@ extension RequestPreparer {
   private func next(_ version: Int32, expected: Int32) throws(ZooKeeperError) -> Int32 {
     guard expected == -1 || expected == version else { throw .badVersion }
     return version &+ 1
+  }
+
+  private func authorize(
+    _ request: WriteRequest, _ permission: Permissions, on node: ChangeRecord
+  ) throws(ZooKeeperError) {
+    guard rules.authority.allows(node.acl, permission, to: request.identities)
+    else { throw .noAuth }
   }
 
   // MARK: create
@@ -54,12 +61,16 @@ extension RequestPreparer {
       guard extendedTypes else { throw .unimplemented }
       guard mode.hasTTL, ttl > 0, ttl <= OwnerKind.maxTTL else { throw .badArguments }
     }
-    try sessions.check(request.session, owner: request.owner)
+    if mode.isEphemeral {
+      try sessions.checkGlobal(request.session, owner: request.owner)
+    } else {
+      try sessions.check(request.session, owner: request.owner)
+    }
     guard let parentPath = ZnodePath.parent(of: create.path), !create.path.utf8.contains(0)
     else { throw .badArguments }
-    let acl = try Authority.resolve(create.acl, for: request.identities)
+    let acl = try rules.authority.resolve(create.acl, for: request.identities)
     let (parent, parentStat) = try record(parentPath, over: database)
-    guard Authority.allows(parent.acl, .create, to: request.identities) else { throw .noAuth }
+    try authorize(request, .create, on: parent)
     var path = create.path
     if mode.isSequential { path += ZnodePath.sequenceSuffix(parentStat.cversion) }
     guard ZnodePath.isValid(path) else { throw .badArguments }
@@ -67,6 +78,7 @@ extension RequestPreparer {
     if OwnerKind(parentStat.ephemeralOwner, extendedTypes: extendedTypes) == .ephemeral {
       throw .noChildrenForEphemerals
     }
+    try checkQuota(of: path, bytes: create.data?.count ?? 0, znodes: 1, over: database)
 
     var txn = CreateTxn(
       path: path, data: create.data, acl: acl, ephemeral: mode.isEphemeral,
@@ -104,7 +116,7 @@ extension RequestPreparer {
   ) throws(ZooKeeperError) -> TxnBody {
     let parentPath = try parentOfDeletable(delete.path)
     let (parent, _) = try record(parentPath, over: database)
-    guard Authority.allows(parent.acl, .delete, to: request.identities) else { throw .noAuth }
+    try authorize(request, .delete, on: parent)
     let (node, stat) = try record(delete.path, over: database)
     _ = try next(stat.version, expected: delete.version)
     guard node.childCount == 0 else { throw .notEmpty }
@@ -150,7 +162,9 @@ extension RequestPreparer {
   ) throws(ZooKeeperError) -> TxnBody {
     guard ZnodePath.isValid(setData.path) else { throw .badArguments }
     var (node, stat) = try record(setData.path, over: database)
-    guard Authority.allows(node.acl, .write, to: request.identities) else { throw .noAuth }
+    try authorize(request, .write, on: node)
+    let growth = (setData.data?.count ?? 0) - (node.data?.count ?? 0)
+    try checkQuota(of: setData.path, bytes: growth, znodes: 0, over: database)
     stat.version = try next(stat.version, expected: setData.version)
     stat.mtime = header.time
     stat.mzxid = header.zxid
@@ -166,9 +180,9 @@ extension RequestPreparer {
     over database: borrowing Database
   ) throws(ZooKeeperError) -> TxnBody {
     guard ZnodePath.isValid(setACL.path) else { throw .badArguments }
-    let acl = try Authority.resolve(setACL.acl, for: request.identities)
+    let acl = try rules.authority.resolve(setACL.acl, for: request.identities)
     var (node, stat) = try record(setACL.path, over: database)
-    guard Authority.allows(node.acl, .admin, to: request.identities) else { throw .noAuth }
+    try authorize(request, .admin, on: node)
     stat.aversion = try next(stat.aversion, expected: setACL.version)
     node.stat = stat
     // Later requests in the pipeline are judged by the new list.
@@ -244,10 +258,8 @@ extension RequestPreparer {
   ) throws(ZooKeeperError) -> (OpCode, PreparedOperation) {
     switch operation {
     case .create(_, let create):
-      let mode = CreateMode(rawValue: create.flags)
-      // Without a TTL in the request there is none to give.
-      if mode?.hasTTL == true { throw .badArguments }
-      let type: OpCode = mode == .container ? .createContainer : .create
+      let isContainer = CreateMode(rawValue: create.flags) == .container
+      let type: OpCode = isContainer ? .createContainer : .create
       return (type, .create(type, create, ttl: -1))
     case .createTTL(let request):
       return (.createTTL, .create(.createTTL, request.create, ttl: request.ttl))
@@ -286,5 +298,17 @@ extension RequestPreparer {
       moveDigest(from: old, to: record.digest, over: database)
     }
     add(record, at: path)
+  }
+}
+
+extension MultiOperation {
+  /// Whether a multi that changes something may hold it. If not, the multi is no multi at all.
+  var canBePrepared: Bool {
+    switch self {
+    case .getChildren, .getData: false
+    // Without a TTL in the request there is none to give.
+    case .create(_, let create): CreateMode(rawValue: create.flags)?.hasTTL != true
+    default: true
+    }
   }
 }

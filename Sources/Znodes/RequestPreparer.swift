@@ -47,12 +47,28 @@ struct ChangeRecord: Sendable {
   var digest: UInt32 = 0
 }
 
+/// What a server's configuration says about requests.
+public struct RequestRules: Sendable {
+  /// `digest.enabled`
+  public var computesDigests = true
+  /// `extendedTypesEnabled`: there are znodes with a time to live.
+  public var extendedTypes = false
+  /// `enforceQuota`: hard limits are kept, not only counted.
+  public var enforcesQuota = false
+  public var authority = Authority()
+
+  public init() {}
+}
+
 /// Makes transactions of requests.
 public struct RequestPreparer: Sendable {
   /// The zxid given last.
   public private(set) var lastZxid: Int64
-  public var computesDigests: Bool
-  let extendedTypes: Bool
+  let rules: RequestRules
+  var computesDigests: Bool { rules.computesDigests }
+  var extendedTypes: Bool { rules.extendedTypes }
+  /// Quotas whose soft limit a request has passed, to be warned about; the caller takes them out.
+  public var exceededQuotas: [String] = []
   var records: [String: ChangeRecord] = [:]
   /// Paths with records, in the order of their zxids; from `head` on.
   private var order: [(zxid: Int64, path: String)] = []
@@ -61,10 +77,9 @@ public struct RequestPreparer: Sendable {
   var pendingDigest: Int64?
 
   /// - Parameter lastZxid: Requests are numbered from here; a new leader begins its epoch at 0.
-  public init(lastZxid: Int64, computesDigests: Bool = true, extendedTypes: Bool = false) {
+  public init(lastZxid: Int64, rules: RequestRules = RequestRules()) {
     self.lastZxid = lastZxid
-    self.computesDigests = computesDigests
-    self.extendedTypes = extendedTypes
+    self.rules = rules
   }
 
   /// Records that are not applied yet.
@@ -117,7 +132,7 @@ public struct RequestPreparer: Sendable {
       let multi = try decode { (reader: inout ByteReader) throws(ByteError) in
         try MultiRequest(from: &reader)
       }
-      guard multi.operations.first?.isRead != true else { throw .marshallingError }
+      guard multi.operations.allSatisfy(\.canBePrepared) else { throw .marshallingError }
       return .multi(
         prepareAll(
           multi.operations, of: request, header: header, over: database, sessions: &sessions))

@@ -19,9 +19,18 @@ public struct SessionTracker: Sendable {
   private var buckets: [Int64: Set<Int64>] = [:]
   /// The earliest bucket that may not have been looked at.
   private var nextBucket: Int64 = .max
+  /// Where servers have sessions of their own (`localSessionsEnabled`): this server's id.
+  private let localServerID: Int64?
+  /// This server's own sessions, which nobody else follows.
+  private var localIDs: Set<Int64> = []
 
-  /// - Parameter tickMs: Width of a bucket in milliseconds.
-  public init(tickMs: Int32) { self.tickMs = Int64(max(tickMs, 1)) }
+  /// - Parameters:
+  ///   - tickMs: Width of a bucket in milliseconds.
+  ///   - localServerID: The server's id where local sessions are enabled; nil where not.
+  public init(tickMs: Int32, localServerID: Int64? = nil) {
+    self.tickMs = Int64(max(tickMs, 1))
+    self.localServerID = localServerID
+  }
 
   public var count: Int { sessions.count }
 
@@ -30,6 +39,13 @@ public struct SessionTracker: Sendable {
 
   /// All sessions, sorted.
   public var ids: [Int64] { sessions.keys.sorted() }
+
+  /// When sessions expire unless they are heard of, in order of time; the sessions sorted.
+  public var expiryBuckets: [(time: Instant, sessions: [Int64])] {
+    buckets.keys.sorted().map { bucket in
+      (Instant(milliseconds: bucket * tickMs), buckets[bucket]?.sorted() ?? [])
+    }
+  }
 
   private func bucket(_ timeoutMs: Int32, after now: Instant) -> Int64 {
     (now.milliseconds + Int64(timeoutMs)) / tickMs + 1
@@ -91,15 +107,41 @@ public struct SessionTracker: Sendable {
     leave(session.bucket, id)
   }
 
-  /// Whether a request may be made in the name of a session by way of `owner`.
+  /// Whether a request may be made in the name of a session by way of `owner`. Where servers have
+  /// sessions of their own, one that is not known here may be a learner's.
   ///
   /// - Throws: `sessionExpired`, or `sessionMoved` when the client is known to be elsewhere.
   public mutating func check(_ id: Int64, owner: Int64) throws(ZooKeeperError) {
+    if sessions[id] == nil, isLocalSomewhere(id) { return }
+    try checkKnown(id, owner: owner)
+  }
+
+  /// As `check`, for what only a session that all servers know may do: own ephemerals.
+  ///
+  /// - Throws: Also `ephemeralOnLocalSession` for a session of this server alone.
+  public mutating func checkGlobal(_ id: Int64, owner: Int64) throws(ZooKeeperError) {
+    if sessions[id] == nil, localIDs.contains(id) { throw .ephemeralOnLocalSession }
+    try checkKnown(id, owner: owner)
+  }
+
+  private mutating func checkKnown(_ id: Int64, owner: Int64) throws(ZooKeeperError) {
     guard let session = sessions[id], !session.isClosing else { throw .sessionExpired }
     if let known = session.owner {
       guard known == owner else { throw .sessionMoved }
     } else {
       sessions[id]?.owner = owner
     }
+  }
+
+  // MARK: Sessions that only one server knows
+
+  public mutating func addLocal(_ id: Int64) { localIDs.insert(id) }
+  public mutating func removeLocal(_ id: Int64) { localIDs.remove(id) }
+
+  /// An id names in its first byte the server that made it: one of ours that we do not know has
+  /// expired, one of another server is that server's to judge.
+  private func isLocalSomewhere(_ id: Int64) -> Bool {
+    guard let localServerID else { return false }
+    return localIDs.contains(id) || (id >> 56) & 0xff != localServerID
   }
 }

@@ -135,6 +135,7 @@ public struct SnapshotLoader {
   public consuming func finish(zxid: Int64) -> Database {
     database.tree.acls.purgeUnused()
     database.tree.addReservedConfig()
+    database.tree.restoreQuotas()
     database.lastZxid = zxid
     return database
   }

@@ -21,6 +21,12 @@ extension TxnResult {
     }
   }
 
+  /// Whether the session is elsewhere by now, alone or for an operation of a multi: that is no
+  /// answer, but the end of the connection.
+  public var saysSessionMoved: Bool {
+    error == .sessionMoved || nested.contains { $0.error == .sessionMoved }
+  }
+
   private var multiResult: MultiResult {
     switch type {
     case .check: .check

@@ -15,8 +15,9 @@ public struct AuthID: JuteRecord, Hashable, Sendable {
   public static let anyone = AuthID(scheme: "world", id: "anyone")
 
   public init(from reader: inout ByteReader) throws(ByteError) {
-    scheme = try reader.readJuteString()
-    id = try reader.readJuteString()
+    // Some clients send the empty id of `auth` as null.
+    scheme = try reader.readOptionalJuteString() ?? ""
+    id = try reader.readOptionalJuteString() ?? ""
   }
 
   public func write(to writer: inout ByteWriter) {

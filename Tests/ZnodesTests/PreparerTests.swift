@@ -7,16 +7,19 @@ import ZooKeeperProtocol
 
 /// A lone server without files and sockets: prepare, wait, apply.
 final class TestServer {
-  var database = Database()
-  var sessions = SessionTracker(tickMs: 1000)
-  var preparer = RequestPreparer(lastZxid: 0)
+  var database: Database
+  var sessions: SessionTracker
+  var preparer: RequestPreparer
   var watches = WatchTable()
   var notifications: [WatchNotification] = []
   var pipeline: [Txn] = []
   var time: Int64 = 1_700_000_000_000
   var identities = [AuthID(scheme: "ip", id: "127.0.0.1")]
 
-  init() {
+  init(_ rules: RequestRules = RequestRules(), localServerID: Int64? = nil) {
+    database = Database(extendedTypes: rules.extendedTypes)
+    sessions = SessionTracker(tickMs: 1000, localServerID: localServerID)
+    preparer = RequestPreparer(lastZxid: 0, rules: rules)
     open(session: 1)
     flush()
   }

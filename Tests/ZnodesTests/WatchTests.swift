@@ -142,6 +142,23 @@ import ZooKeeperProtocol
     #expect(tracker.nextExpiry == nil)
   }
 
+  @Test func sessionsOfOneServerOwnNoEphemerals() {
+    let server = TestServer(localServerID: 2)
+    let (own, others, expired): (Int64, Int64, Int64) = (2 << 56 | 1, 3 << 56 | 1, 2 << 56 | 2)
+    server.sessions.addLocal(own)
+    #expect(server.create("/own", session: own).error == .ok)
+    #expect(server.create("/others", session: others).error == .ok)
+    #expect(server.create("/expired", session: expired).error == .sessionExpired)
+    let ephemeral = CreateMode.ephemeral
+    #expect(
+      server.create("/e", mode: ephemeral, session: own).error == .ephemeralOnLocalSession)
+    #expect(server.create("/e", mode: ephemeral, session: others).error == .sessionExpired)
+    server.open(session: own)
+    #expect(server.create("/e", mode: ephemeral, session: own).stat?.ephemeralOwner == own)
+    server.sessions.removeLocal(own)
+    #expect(server.create("/own2", session: own).error == .ok)
+  }
+
   /// The table against a dictionary, through growth, removal and copies.
   @Test func theNodeTableIsATable() {
     var random = SplitMix(seed: 3)

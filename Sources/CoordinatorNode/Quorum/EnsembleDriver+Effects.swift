@@ -179,7 +179,8 @@ extension EnsembleDriver {
   /// Commits come in the order of the log, so the oldest of what is not applied is the one.
   private func commit(_ proposal: Proposal) {
     if unapplied.first?.zxid == proposal.zxid { _ = unapplied.popFirst() }
-    apply(proposal, isServing: peer.isServing)
+    // Effects of one step come in order: the machine may have gone on to end its role already.
+    apply(proposal, isServing: coordinator.isServing)
   }
 
   /// Applies a transaction; while serving, watchers and whoever asked for it are told.

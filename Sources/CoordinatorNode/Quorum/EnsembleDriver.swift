@@ -257,6 +257,8 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     handle(.revalidate(session: session, timeoutMs: timeoutMs))
   }
 
+  func resetStatistics() { proposalSizes = (-1, -1, -1) }
+
   var status: ReplicationStatus {
     let mode: ReplicationStatus.Mode =
       switch peer.state {
@@ -276,6 +278,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     status.learners = counts.all
     status.syncedFollowers = counts.all - counts.observers
     status.syncedObservers = counts.observers
+    status.leader = peer.leaderID.map { Int64($0.rawValue) }
     status.pendingSyncs = syncs.count
     status.quorumSize = peer.membership.ensemble.voters.count
     status.proposalSizes = proposalSizes
