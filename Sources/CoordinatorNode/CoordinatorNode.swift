@@ -1,6 +1,7 @@
 // One coordination server, from its configuration to its end.
 
 import Bytes
+import Dispatch
 import HTTP
 import Platform
 import Settings
@@ -73,6 +74,7 @@ public final class CoordinatorNode: Sendable {
       }
       listeners = try ClientListeners(config, on: group, coordinator)
       loop.perform { [listeners] in coordinator.listeners = listeners.all }
+      if let ensemble { followClientAddress(of: ensemble) }
       metrics = try Self.exposeMetrics(config.operations, group, coordinator)
       admin = try AdminServer.start(config.operations, of: coordinator, on: group)
     } catch let error as StorageError {
@@ -122,7 +124,12 @@ public final class CoordinatorNode: Sendable {
   }
 
   /// Stops taking requests, finishes what is being written, and ends the threads. Blocks.
+  ///
+  /// A leader first finishes what it has proposed, then leaves, so that its followers elect another
+  /// at once and clients have their answers.
   public func stop() {
+    listeners.stopListening()
+    handOver()
     listeners.stop()
     metrics?.stop()
     admin?.stop()
@@ -133,6 +140,29 @@ public final class CoordinatorNode: Sendable {
     }
     coordinator.store.stop()
     group.stop()
+  }
+
+  private func handOver() {
+    guard let ensemble else { return }
+    let done = DispatchSemaphore(value: 0)
+    coordinator.loop.perform { ensemble.resign { done.signal() } }
+    // The machine gives up after a second; a loop that is stuck must not keep the process.
+    _ = done.wait(timeout: .now() + 3)
+  }
+
+  private func followClientAddress(of ensemble: EnsembleDriver) {
+    let (config, group, coordinator, listeners) = (config, group, coordinator, listeners)
+    coordinator.loop.perform {
+      ensemble.onClientAddress = { host, port in
+        do {
+          try listeners.move(to: host, port, config, on: group, coordinator)
+          coordinator.listeners = listeners.all
+        } catch {
+          CoordinatorLog.server.error(
+            "cannot listen at the new client address", ["port": port, "reason": "\(error)"])
+        }
+      }
+    }
   }
 }
 
