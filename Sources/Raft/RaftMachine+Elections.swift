@@ -33,7 +33,7 @@ extension RaftMachine {
     if now >= candidate.electionDeadline, shutdownDeadline == nil {
       return backOff(candidate)
     }
-    var next = candidate.electionDeadline
+    var next = shutdownDeadline == nil ? candidate.electionDeadline : .distantFuture
     for voter in voters.voters {
       let id = voter.key.id
       guard !candidate.granted.contains(id), !candidate.rejected.contains(id),

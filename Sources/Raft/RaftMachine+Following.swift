@@ -149,8 +149,7 @@ extension RaftMachine {
     let end = log.truncationPoint(for: leaderEnd)
     let committed = max(announcedHighWatermark, log.startOffset)
     guard end >= committed, end < log.endOffset else {
-      note(
-        .error,
+      complain(
         "The leader of epoch \(epoch.rawValue) ends epoch \(leaderEnd.epoch.rawValue) at "
           + "\(leaderEnd.offset): truncation to \(end) is not possible here, where the log ends at "
           + "\(log.endOffset) and is committed up to \(committed)")
@@ -171,7 +170,7 @@ extension RaftMachine {
     leaderHighWatermark = max(leaderHighWatermark, response.highWatermark)
     if case .batches(let batches) = response.records, !batches.isEmpty {
       guard areConsecutive(batches) else {
-        note(.error, "The leader of epoch \(epoch.rawValue) sent batches that do not follow the log")
+        complain("The leader of epoch \(epoch.rawValue) sent batches that do not follow the log")
         return false
       }
       let before = voters
