@@ -19,10 +19,10 @@ import Testing
     }
     // The seeds must reach what they are there for.
     #expect(acknowledged > 2000)
-    #expect(counts.crashes > 100)
+    #expect(counts.crashes > 300)
     #expect(counts.leaders > 100)
-    #expect(counts.truncations > 10)
-    #expect(counts.snapshotsInstalled > 20)
+    #expect(counts.truncations > 20)
+    #expect(counts.snapshotsInstalled > 40)
     #expect(counts.voterChanges > 50)
     #expect(counts.lostDisks > 5)
   }
@@ -39,4 +39,29 @@ import Testing
     }
     #expect(caught != nil)
   }
+}
+
+@Suite struct RaftScenarioTests {
+  static let folder = Fixtures.checkout.appending(path: "Tests/Scenarios/Raft")
+
+  static var names: [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
+      .filter { $0.hasSuffix(".txt") }.sorted()
+  }
+
+  /// Scripts play as recorded; JACKDAW_RECORD=1 records them anew.
+  @Test(arguments: names)
+  func scriptsPlayAsRecorded(_ name: String) throws {
+    let file = Self.folder.appending(path: name)
+    let recorded = try String(contentsOf: file, encoding: .utf8)
+    let played = RaftScenario.play(recorded)
+    if ProcessInfo.processInfo.environment["JACKDAW_RECORD"] != nil {
+      try played.write(to: file, atomically: true, encoding: .utf8)
+    } else {
+      #expect(played == recorded)
+    }
+    #expect(!played.contains("VIOLATED"))
+  }
+
+  @Test func thereAreScripts() { #expect(Self.names.count >= 10) }
 }

@@ -7,9 +7,14 @@ import Values
 extension RaftCluster {
   mutating func carryOut(_ effect: RaftEffect, _ index: Int) {
     switch effect {
-    case .persist(let state): servers[index].disk.election = state
+    case .persist(let state):
+      invariants.enters(state.epoch, &servers[index])
+      servers[index].disk.election = state
     case .send(let request, let node, let correlation):
-      if case .fetch(let fetch) = request { invariants.fetches(from: fetch.fetchOffset, servers[index]) }
+      // The mistake must show in what it leads to, not only here.
+      if case .fetch(let fetch) = request, sabotage != .acknowledgesBeforeFlush {
+        invariants.fetches(from: fetch.fetchOffset, servers[index])
+      }
       send(.request(request, correlation), from: index, to: self.index(node))
     case .respond(let id, let response): respond(id, response, index)
     case .write, .writeControl, .append, .truncate, .flush: carryOutOnLog(effect, index)

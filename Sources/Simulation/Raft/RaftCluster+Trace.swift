@@ -7,6 +7,12 @@ import Values
 extension RaftCluster {
   mutating func note(_ request: RaftRequest, from: Int, to: Int) {
     guard trace.isRecording, let text = Self.text(request) else { return }
+    // A leader repeats itself to those that know already.
+    if case .beginQuorumEpoch(let begin) = request, let machine = servers[to].machine,
+      machine.currentLeader.id == begin.leader, machine.epoch == begin.epoch
+    {
+      return
+    }
     trace.note(now, "\(servers[from].name) > \(servers[to].name) \(text)")
   }
 

@@ -104,6 +104,7 @@ public struct RaftCluster {
     let election = servers[index].disk.election
     servers[index].machine = RaftMachine(
       configuration, election: election, log: log, seed: random.next())
+    if let epoch = servers[index].machine?.epoch { invariants.enters(epoch, &servers[index]) }
     trace.note(now, "\(servers[index].name) starts, its log ends at \(log.end)")
     step(index, .start)
   }
@@ -122,7 +123,9 @@ public struct RaftCluster {
     servers[index].waiting = []
     servers[index].partial = nil
     servers[index].disk.log.crash(using: &random)
-    if sabotage == .forgetsVotes { servers[index].disk.election = nil }
+    if sabotage == .forgetsVotes, let epoch = servers[index].disk.election?.epoch {
+      servers[index].disk.election = ElectionState(epoch: epoch)
+    }
     trace.note(now, "\(servers[index].name) crashes")
     trace.mix(UInt64(index))
   }
@@ -155,7 +158,6 @@ public struct RaftCluster {
       var effects: [RaftEffect] = []
       let event = servers[index].inbox.removeFirst()
       servers[index].machine?.step(event, at: now, into: &effects)
-      invariants.entered(&servers[index])
       carryOut(effects, index)
     }
     guard servers[index].life == life else { return }

@@ -26,9 +26,8 @@ public struct RaftInvariants {
 
   mutating func noteOffered(_ value: Int, epoch: LeaderEpoch) { offered[value] = epoch }
 
-  /// Epochs never go back, not even over crashes.
-  mutating func entered(_ server: inout RaftServer) {
-    guard let epoch = server.machine?.epoch else { return }
+  /// Epochs never go back, not even over crashes: from file to file, and into a new life.
+  mutating func enters(_ epoch: LeaderEpoch, _ server: inout RaftServer) {
     if epoch < server.greatestEpoch {
       violated(
         "monotonic epoch",

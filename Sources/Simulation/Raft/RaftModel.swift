@@ -172,7 +172,7 @@ struct RaftServer {
 public enum RaftSabotage: CaseIterable, Sendable {
   /// Says that appends are durable when they are only written.
   case acknowledgesBeforeFlush
-  /// Loses `quorum-state` with every crash.
+  /// Forgets with every crash whom it voted for, or that it led.
   case forgetsVotes
   /// Leaves its own tail in place when the leader has another.
   case ignoresTruncation

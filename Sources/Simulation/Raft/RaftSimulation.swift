@@ -34,7 +34,7 @@ extension RaftCluster {
     for index in cluster.servers.indices { cluster.start(index) }
     cluster.schedule(.client, inMs: 10)
     cluster.schedule(.fault, inMs: 2500)
-    if isDynamic { cluster.schedule(.operate, inMs: 3000) }
+    if isDynamic { cluster.schedule(.operate, inMs: 2000) }
     cluster.advance(to: Instant(milliseconds: faultsMs))
     cluster.mend()
     // Liveness is not owed to a broken protocol, and takes its time.
@@ -101,7 +101,7 @@ extension RaftCluster {
   /// A voter is added or removed, or a leader told to go. An operator does not take away the
   /// majority: dead replicas count for nothing.
   mutating func operate() {
-    schedule(.operate, inMs: Int64.random(in: 200...2500, using: &random))
+    schedule(.operate, inMs: Int64.random(in: 100...1200, using: &random))
     guard let leader = currentLeader,
       let voters = servers[leader].machine?.voters
     else { return }
@@ -149,7 +149,7 @@ extension RaftCluster {
   // MARK: Faults
 
   mutating func injectFault() {
-    schedule(.fault, inMs: Int64.random(in: 50...1500, using: &random))
+    schedule(.fault, inMs: Int64.random(in: 50...1300, using: &random))
     let victim = Int(random.next() % UInt64(servers.count))
     let other = Int(random.next() % UInt64(servers.count))
     switch random.next() % 12 {
