@@ -14,7 +14,7 @@ SIZES = --brokers $(BROKERS) --coordinators $(COORDINATORS) \
 	--broker-port $(BROKER_PORT) --coordination-port $(COORDINATION_PORT)
 VENV = run/venv
 
-.PHONY: help up down status logs wipe build debug test test-swift test-clients lint bench demo clean
+.PHONY: help up down status logs wipe build debug test test-swift test-clients lint bench bench-coordination demo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -60,6 +60,9 @@ test-clients: ## real clients and real peers against real processes
 
 bench: build ## start-up, memory, throughput and processor time of a cluster of its own
 	@$(JACKDAW) bench --directory $(RUN)/bench
+
+bench-coordination: build ## the coordination service beside ZooKeeper, in one run
+	@$(JACKDAW) bench-coordination --directory $(RUN)/bench-coordination
 
 demo: up ## kill a leader while records flow, and count what arrives
 	@deploy/demo.sh $(JACKDAW) $(RUN)/$(MODE)
