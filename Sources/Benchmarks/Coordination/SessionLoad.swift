@@ -17,7 +17,7 @@ final class SessionLoad: Sendable {
   }
 
   /// What a stretch of load came to.
-  struct Result: Sendable {
+  struct Figures: Sendable {
     var count = 0
     var failed = 0
     var latency = LatencyHistogram()
@@ -59,18 +59,15 @@ final class SessionLoad: Sendable {
   func prepare() async throws {
     _ = try? await first.create("/bench", nil)
     for (index, client) in clients.enumerated() {
-      do {
-        try await client.create("/bench/\(index)", Self.payload)
-      } catch ZooKeeperError.nodeExists {
-        continue
-      }
+      let path = "/bench/\(index)"
+      if try await client.exists(path) == nil { try await client.create(path, Self.payload) }
     }
   }
 
   private static let payload = [UInt8](repeating: 120, count: 100)
 
   /// Runs for a time; what is under way at its end counts.
-  func run(_ operation: Operation, milliseconds: Int64) async -> Result {
+  func run(_ operation: Operation, milliseconds: Int64) async -> Figures {
     let started = Clock.now()
     let end = started.advanced(milliseconds: milliseconds)
     let stretch = Stretch(operation, until: end)
@@ -82,23 +79,23 @@ final class SessionLoad: Sendable {
         }
       }
     }
-    var result = stretch.result
-    result.seconds = Double(Clock.now().nanoseconds - started.nanoseconds) / 1e9
-    return result
+    var figures = stretch.figures
+    figures.seconds = Double(Clock.now().nanoseconds - started.nanoseconds) / 1e9
+    return figures
   }
 
   /// One stretch of load, confined to the loop until it is over.
   private final class Stretch: Sendable {
     private let operation: Operation
     private let end: Instant
-    private let state = Mutex(Result())
+    private let state = Mutex(Figures())
 
     init(_ operation: Operation, until end: Instant) {
       self.operation = operation
       self.end = end
     }
 
-    var result: Result { state.withLock { $0 } }
+    var figures: Figures { state.withLock { $0 } }
 
     func next(_ client: ZooKeeperClient, _ path: String, _ left: Counter) {
       let begin = Clock.now()
@@ -106,25 +103,25 @@ final class SessionLoad: Sendable {
       switch operation {
       case .write:
         client.setData(path, SessionLoad.payload, version: -1) { [self] result in
-          note(result.map { _ in }, begin)
+          if case .success = result { note(isDone: true, begin) } else { note(isDone: false, begin) }
           next(client, path, left)
         }
       case .read:
         client.getData(path) { [self] result in
-          note(result.map { _ in }, begin)
+          if case .success = result { note(isDone: true, begin) } else { note(isDone: false, begin) }
           next(client, path, left)
         }
       }
     }
 
-    private func note(_ result: Swift.Result<Void, ZooKeeperError>, _ begin: Instant) {
+    private func note(isDone: Bool, _ begin: Instant) {
       let microseconds = (Clock.now().nanoseconds - begin.nanoseconds) / 1000
       state.withLock { state in
-        if case .failure = result {
-          state.failed += 1
-        } else {
+        if isDone {
           state.count += 1
           state.latency.record(microseconds)
+        } else {
+          state.failed += 1
         }
       }
     }
