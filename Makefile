@@ -15,7 +15,7 @@ SIZES = --brokers $(BROKERS) --coordinators $(COORDINATORS) \
 VENV = run/venv
 
 .PHONY: help up down status logs wipe build debug test test-swift test-clients check-hot-path lint bench \
-	demo clean
+	bench-coordination demo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -66,6 +66,9 @@ check-hot-path: build ## a release build allocates nothing for a Produce, and re
 
 bench: build ## start-up, memory, throughput and processor time of a cluster of its own
 	@$(JACKDAW) bench --directory $(RUN)/bench
+
+bench-coordination: build ## the coordination service beside ZooKeeper, in one run
+	@$(JACKDAW) bench-coordination --directory $(RUN)/bench-coordination
 
 demo: up ## kill a leader while records flow, and count what arrives
 	@deploy/demo.sh $(JACKDAW) $(RUN)/$(MODE)

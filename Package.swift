@@ -106,11 +106,17 @@ let modules: [Module] = [
       "LocalCluster",
     ]),
   Module(
+    name: "Benchmarks", layer: 5,
+    uses: [
+      "Values", "Bytes", "Platform", "Telemetry", "Settings", "KafkaClient", "ZooKeeperProtocol",
+      "ZooKeeperClient", "LocalCluster",
+    ]),
+  Module(
     name: "CommandLineTools", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "Compression", "LogStorage", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaClient",
-      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "Drills",
+      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "Drills", "Benchmarks",
     ]),
   // 6 executables
   Module(

@@ -46,6 +46,7 @@ public enum ToolCatalogue {
     ProducerPerfTool(),
     ConsumerPerfTool(),
     BenchTool(),
+    CoordinationBenchTool(),
     DumpLogTool(),
     ZooKeeperShellTool(),
   ]

@@ -1,3 +1,4 @@
+import Benchmarks
 import Foundation
 import KafkaClient
 import LocalCluster
@@ -9,7 +10,7 @@ import Values
 /// time.
 struct BenchTool: Tool {
   let name = "bench"
-  let summary = "Measure a local cluster: start-up, memory, throughput, processor time."
+  let summary = "Measure: a local cluster, or the coordination service beside ZooKeeper."
 
   var syntax: CommandLineSyntax {
     CommandLineSyntax(

@@ -1,3 +1,4 @@
+import Benchmarks
 import KafkaClient
 import Platform
 import Synchronization

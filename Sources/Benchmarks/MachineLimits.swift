@@ -4,26 +4,26 @@ import Platform
 import Values
 
 /// What this machine can do at best, measured in the same run: the other side of every ratio.
-struct MachineLimits: Codable {
+public struct MachineLimits: Codable, Sendable {
   /// One file written from front to back and synced, MiB/s.
-  let sequentialWrite: Double
+  public let sequentialWrite: Double
   /// One file sent through a socket by sendfile and read at the other end, MiB/s.
-  let socketCopy: Double
+  public let socketCopy: Double
   /// A small write and its fdatasync, ms.
-  let syncMs: Double
+  public let syncMs: Double
 
-  static func measure(in folder: URL) throws -> MachineLimits {
+  public static func measure(in folder: URL) throws -> MachineLimits {
     let path = folder.appending(path: "limits.bin").path
     defer { unlink(path) }
     let megabytes = 256
     let block = [UInt8](repeating: 7, count: 1 << 20)
     let descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC, 0o600)
-    guard descriptor >= 0 else { throw ToolFailure("\(path) cannot be written") }
+    guard descriptor >= 0 else { throw BenchmarkFailure("\(path) cannot be written") }
     defer { close(descriptor) }
     var start = Clock.now()
     for _ in 0..<megabytes {
       guard write(descriptor, block, block.count) == block.count else {
-        throw ToolFailure("\(path) cannot be written: the disk may be full")
+        throw BenchmarkFailure("\(path) cannot be written: the disk may be full")
       }
     }
     fdatasync(descriptor)
@@ -41,7 +41,7 @@ struct MachineLimits: Codable {
   private static func copy(_ file: Int32, _ megabytes: Int) throws -> Double {
     var ends: [Int32] = [0, 0]
     guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
-      throw ToolFailure("no socket pair: \(String(cString: strerror(errno)))")
+      throw BenchmarkFailure("no socket pair: \(String(cString: strerror(errno)))")
     }
     let total = megabytes << 20
     let sink = ends[1]
@@ -71,4 +71,10 @@ struct MachineLimits: Codable {
   private static func rate(_ megabytes: Int, since start: Instant) -> Double {
     Double(megabytes) / (Double(Clock.now().nanoseconds - start.nanoseconds) / 1e9)
   }
+}
+
+/// Why nothing could be measured: one line for a person.
+public struct BenchmarkFailure: Error, CustomStringConvertible {
+  public let description: String
+  public init(_ description: String) { self.description = description }
 }

@@ -1,11 +1,13 @@
 /// Latencies in buckets whose width grows with the value: at most 1.6 % off, 30 KiB, no allocation
 /// per value.
-struct LatencyHistogram: Sendable {
+public struct LatencyHistogram: Sendable {
   private static let subBits = 6  // 64 buckets for every power of two
   private var buckets = [Int](repeating: 0, count: 64 << subBits)
-  private(set) var count = 0
-  private(set) var maximum: Int64 = 0
+  public private(set) var count = 0
+  public private(set) var maximum: Int64 = 0
   private var sum: Int64 = 0
+
+  public init() {}
 
   private static func bucket(_ value: Int64) -> Int {
     let value = UInt64(max(0, value))
@@ -22,25 +24,25 @@ struct LatencyHistogram: Sendable {
   }
 
   /// - Parameter microseconds: a latency.
-  mutating func record(_ microseconds: Int64) {
+  public mutating func record(_ microseconds: Int64) {
     buckets[min(Self.bucket(microseconds), buckets.count - 1)] += 1
     count += 1
     sum += microseconds
     maximum = max(maximum, microseconds)
   }
 
-  mutating func merge(_ other: LatencyHistogram) {
+  public mutating func merge(_ other: LatencyHistogram) {
     for (index, value) in other.buckets.enumerated() { buckets[index] += value }
     count += other.count
     sum += other.sum
     maximum = max(maximum, other.maximum)
   }
 
-  var meanMs: Double { count == 0 ? 0 : Double(sum) / Double(count) / 1000 }
-  var maximumMs: Double { Double(maximum) / 1000 }
+  public var meanMs: Double { count == 0 ? 0 : Double(sum) / Double(count) / 1000 }
+  public var maximumMs: Double { Double(maximum) / 1000 }
 
   /// - Parameter share: 0.99 for the 99th percentile.
-  func percentileMs(_ share: Double) -> Double {
+  public func percentileMs(_ share: Double) -> Double {
     guard count > 0 else { return 0 }
     let rank = max(1, Int((Double(count) * share).rounded(.up)))
     var seen = 0
