@@ -152,8 +152,8 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     }
   }
 
-  /// `/controller_epoch` rises before a controller says its first word. `sync` brings this session's
-  /// server up to date, so that a real controller is never taken for a made-up one.
+  /// `/controller_epoch` rises before a controller says its first word. `sync` brings this
+  /// session's server up to date, so that a real controller is never taken for a made-up one.
   func confirmController(
     _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void
   ) {
