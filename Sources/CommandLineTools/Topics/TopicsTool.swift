@@ -36,6 +36,10 @@ struct TopicsTool: Tool {
         .toggle("--at-min-isr-partitions", "Only partitions at min.insync.replicas."),
         .toggle("--topics-with-overrides", "Only topics that have configurations of their own."),
         .value("--output", "text|json", default: "text", "For --list and --describe."),
+        .refused(
+          "--delete-config", "use jackdaw configs --entity-type topics --alter --delete-config"),
+        .refused(
+          "--partition-size-limit-per-response", "descriptions are read whole, by Metadata"),
       ])
   }
 
