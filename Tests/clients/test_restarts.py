@@ -61,7 +61,7 @@ def test_consumers_that_start_during_a_restart_read_soon(fresh):
         return all(len(p.isrs) == 3 for p in partitions)
 
     slow = []
-    for turn in range(4):
+    for turn in range(3):
         wait_until(full, 60, "the ISR is full")
         group = f"group-{uuid.uuid4()}"
         victim = fresh.brokers[coordinator_of(admin, group)]
