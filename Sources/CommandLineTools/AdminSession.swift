@@ -9,6 +9,8 @@ import Values
 /// the node which must answer them.
 final class AdminSession: Sendable {
   let cluster: KafkaCluster
+  /// The client library's calls, over the same connections.
+  let admin: AdminClient
   /// How long a request is tried again: `--timeout`, where the tool has it.
   private let patienceMs: Int
 
@@ -26,6 +28,7 @@ final class AdminSession: Sendable {
     properties["bootstrap.servers"] = bootstrap
     patienceMs = try line.integer("--timeout", in: 1...3_600_000) ?? 30_000
     cluster = try KafkaCluster(try ClientConfig(properties, for: .admin))
+    admin = AdminClient(over: cluster, timeoutMs: Int64(patienceMs))
     _ = try await retrying { [cluster] () throws(ClientError) in
       try await cluster.updateMetadata(topics: [])
     }

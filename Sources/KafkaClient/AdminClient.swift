@@ -23,6 +23,12 @@ public final class AdminClient: Sendable {
     timeoutMs = config.integer("default.api.timeout.ms")
   }
 
+  /// Calls over a connection that somebody else has, and closes.
+  public init(over cluster: KafkaCluster, timeoutMs: Int64) {
+    self.cluster = cluster
+    self.timeoutMs = timeoutMs
+  }
+
   public func close() async { await cluster.close() }
 
   /// The time-out that requests carry.

@@ -67,7 +67,7 @@ public struct BatchHeader: Equatable, Sendable {
   public static let sizeOfEmptyV0 = 26
   public static let sizeOfEmptyV1 = 34
 
-  public static func smallestSize(magic: Int8) -> Int {
+  @inlinable public static func smallestSize(magic: Int8) -> Int {
     switch magic {
     case 0: sizeOfEmptyV0
     case 1: sizeOfEmptyV1
@@ -76,7 +76,7 @@ public struct BatchHeader: Equatable, Sendable {
   }
 
   /// Reads the header at the start of `bytes`; the records behind it need not be there.
-  public init(_ bytes: UnsafeRawBufferPointer) throws(RecordError) {
+  @inlinable public init(_ bytes: UnsafeRawBufferPointer) throws(RecordError) {
     guard bytes.count >= Self.sizeOfPrefix, let base = bytes.baseAddress else {
       throw Self.tooShort(bytes.count)
     }
@@ -95,14 +95,16 @@ public struct BatchHeader: Equatable, Sendable {
     }
   }
 
-  private static func tooShort(_ count: Int) -> RecordError {
+  @usableFromInline @inline(never) static func tooShort(_ count: Int) -> RecordError {
     .corrupt("\(count) bytes are less than a batch header")
   }
 
   /// One check of the size before, then plain loads: every batch that passes a broker is read by
   /// this several times.
   /// - Precondition: 61 bytes are there.
-  private init(v2 base: UnsafeRawPointer) {
+  @inlinable @inline(__always)
+  init(v2 base: UnsafeRawPointer) {
+    @inline(__always)
     func load<T: FixedWidthInteger & BitwiseCopyable>(_ position: Int) -> T {
       T(bigEndian: base.loadUnaligned(fromByteOffset: position, as: T.self))
     }
@@ -122,7 +124,8 @@ public struct BatchHeader: Equatable, Sendable {
   }
 
   /// Formats 0 and 1: the checksum stands where format 2 has the leader epoch.
-  private init(legacy bytes: UnsafeRawBufferPointer) throws(RecordError) {
+  @usableFromInline
+  init(legacy bytes: UnsafeRawBufferPointer) throws(RecordError) {
     var cursor = RawCursor(bytes)
     guard let offset = cursor.int64(), let length = cursor.int32(), let sum = cursor.uint32(),
       let magic = cursor.int8(), let attributes = cursor.int8(),

@@ -5,6 +5,8 @@ public struct Flag: Sendable {
     case none
     /// `--topic orders` or `--topic=orders`.
     case one
+    /// `--state`, `--state stable` or `--state=stable`; empty when no value was given.
+    case optional
   }
 
   /// With its dashes: `--bootstrap-server`.
@@ -19,6 +21,8 @@ public struct Flag: Sendable {
   public var isRepeatable: Bool
   /// Shown in the help text and given by `value(_:)` when the flag is absent.
   public var defaultValue: String?
+  /// Why the flag, which the tool of this name in Kafka has, is refused here; nil: it is not.
+  public var refusal: String?
 
   /// A flag that takes a value.
   public static func value(
@@ -28,6 +32,21 @@ public struct Flag: Sendable {
     Flag(
       name: name, aliases: aliases, arity: .one, placeholder: placeholder, help: help,
       isRequired: required, isRepeatable: repeatable, defaultValue: defaultValue)
+  }
+
+  /// A flag that may have a value.
+  public static func optional(_ name: String, _ placeholder: String, _ help: String) -> Flag {
+    Flag(
+      name: name, aliases: [], arity: .optional, placeholder: placeholder, help: help,
+      isRequired: false, isRepeatable: false, defaultValue: nil)
+  }
+
+  /// A flag of Kafka's tool that this one does not have: named, so that whoever gives it is told
+  /// why instead of being told that there is no such flag.
+  public static func refused(_ name: String, _ reason: String) -> Flag {
+    Flag(
+      name: name, aliases: [], arity: .none, placeholder: "", help: "Refused: \(reason).",
+      isRequired: false, isRepeatable: false, defaultValue: nil, refusal: reason)
   }
 
   /// A flag that is present or not.
@@ -82,12 +101,17 @@ public struct CommandLineSyntax: Sendable {
         continue
       }
       let (flag, attached) = try flag(for: argument)
+      if let reason = flag.refusal { throw SettingsError(reason, key: flag.name) }
       switch flag.arity {
       case .none:
         guard attached == nil else {
           throw SettingsError("takes no value", key: flag.name, value: attached)
         }
         parsed.values[flag.name, default: []].append("true")
+      case .optional:
+        var value = attached
+        if value == nil, let next = rest.first, !next.hasPrefix("-") { value = rest.popFirst() }
+        parsed.values[flag.name, default: []].append(value ?? "")
       case .one:
         guard let value = attached ?? rest.popFirst() else {
           throw SettingsError("needs a value (\(flag.placeholder))", key: flag.name)
@@ -136,13 +160,21 @@ public struct CommandLineSyntax: Sendable {
     }
   }
 
+  private static func argument(of flag: Flag) -> String {
+    switch flag.arity {
+    case .none: ""
+    case .one: " <\(flag.placeholder)>"
+    case .optional: " [\(flag.placeholder)]"
+    }
+  }
+
   /// The text of `--help`.
   public var help: String {
     let usage = (["usage:", command] + operands.map { "<\($0)>" } + ["[flags]"])
       .joined(separator: " ")
     let heads = flags.map { flag in
       ([flag.name] + flag.aliases).joined(separator: ", ")
-        + (flag.arity == .one ? " <\(flag.placeholder)>" : "")
+        + Self.argument(of: flag)
     }
     let width = min(heads.map(\.count).max() ?? 0, 38)
     var text = "\(summary)\n\n\(usage)\n\n"

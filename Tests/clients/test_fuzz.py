@@ -6,7 +6,7 @@ import struct
 
 from kazoo.client import KazooClient
 
-from harness import Coordinator
+from harness import Coordinator, read_exactly, wait_until
 from test_confluent import create, produce, producer_of, read_all
 from confluent_kafka.admin import AdminClient
 
@@ -103,3 +103,40 @@ def test_coordinator_survives_mutated_frames(tmp_path):
         client.stop()
     finally:
         server.kill()
+
+
+def controller_requests(epoch):
+    """The three requests by which a controller rules, in their oldest form, saying nothing."""
+    head = struct.pack(">ii", 1, epoch)
+    yield 6, head + struct.pack(">ii", 0, 0)  # UpdateMetadata: no partitions, no brokers
+    yield 4, head + struct.pack(">ii", 0, 0)  # LeaderAndIsr: no partitions, no leaders
+    yield 5, head + struct.pack(">bi", 0, 0)  # StopReplica: nothing
+
+
+def error_of(port, api, body):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+        wire.sendall(frame(struct.pack(">hhih", api, 0, 7, 4) + b"evil" + body))
+        size = struct.unpack(">i", read_exactly(wire, 4))[0]
+        return struct.unpack_from(">h", read_exactly(wire, size), 4)[0]
+
+
+def test_a_made_up_controller_is_not_obeyed(cluster, topic):
+    """A controller's epoch is only believed when ZooKeeper has it: or else one request would make a
+    broker deaf to the real controller."""
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    zk = KazooClient(cluster.ensemble.connect)
+    zk.start(20)
+    real = int(zk.get("/controller_epoch")[0])
+    zk.stop()
+    for broker in cluster.brokers.values():
+        for epoch in (real + 1, real + 1000, 2**31 - 1):
+            for api, body in controller_requests(epoch):
+                assert error_of(broker.port, api, body) == 11, (api, epoch)
+        # The cluster is known still, and the real controller's word counts.
+        assert cluster.is_known_to(broker)
+        name = f"{topic}-{broker.broker_id}"
+        create(admin, name)
+        own = AdminClient({"bootstrap.servers": broker.address})
+        wait_until(lambda: name in own.list_topics(timeout=5).topics, 20, "the topic is known there")
+        produce(producer_of(cluster), name, [("k", "v")])
+        assert len(read_all(cluster, name, 1)) == 1

@@ -61,7 +61,7 @@ def test_consumers_that_start_during_a_restart_read_soon(fresh):
         return all(len(p.isrs) == 3 for p in partitions)
 
     slow = []
-    for turn in range(4):
+    for turn in range(3):
         wait_until(full, 60, "the ISR is full")
         group = f"group-{uuid.uuid4()}"
         victim = fresh.brokers[coordinator_of(admin, group)]
@@ -79,3 +79,42 @@ def test_consumers_that_start_during_a_restart_read_soon(fresh):
             if reader.count < RECORDS or reader.took > 25:
                 slow.append((turn, reader.count, round(reader.took, 1)))
     assert not slow, slow
+
+
+def test_leadership_returns_by_itself(tmp_path):
+    """`auto.leader.rebalance.enable`: the preferred replica leads again soon after it is back."""
+    with Cluster(tmp_path, coordinators=1, settings={
+            "zookeeper.session.timeout.ms": 2000, "auto.leader.rebalance.enable": "true",
+            "leader.imbalance.check.interval.seconds": 1,
+            "leader.imbalance.per.broker.percentage": 0}) as cluster:
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        admin.create_topics(
+            [NewTopic("led", 1, replica_assignment=[[1, 2, 3]])])["led"].result(20)
+
+        def leader():
+            return admin.list_topics("led", 5).topics["led"].partitions[0].leader
+        wait_until(lambda: leader() == 1, 20, "the first replica leads")
+        cluster.brokers[1].kill()
+        wait_until(lambda: leader() in (2, 3), 30, "another replica leads")
+        cluster.restart(1)
+        wait_until(lambda: leader() == 1, 60, "the first replica leads again")
+
+
+def test_leadership_stays_when_it_may_not_return(tmp_path):
+    with Cluster(tmp_path, coordinators=1, settings={
+            "zookeeper.session.timeout.ms": 2000, "auto.leader.rebalance.enable": "false",
+            "leader.imbalance.check.interval.seconds": 1}) as cluster:
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        admin.create_topics(
+            [NewTopic("led", 1, replica_assignment=[[1, 2, 3]])])["led"].result(20)
+
+        def partition():
+            return admin.list_topics("led", 5).topics["led"].partitions[0]
+        cluster.brokers[1].kill()
+        wait_until(lambda: partition().leader in (2, 3), 30, "another replica leads")
+        cluster.restart(1)
+        wait_until(lambda: len(partition().isrs) == 3, 60, "the ISR is full again")
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            assert partition().leader in (2, 3)
+            time.sleep(0.2)

@@ -42,6 +42,63 @@ def test_help_and_errors():
     assert "kraft is not supported" in run("local", "up", "--mode", "kraft", expect=1)
 
 
+# The flags of Kafka 3.9's tools, but for those of every tool and those that name quotas, users and
+# transactions, which have tests of their own.
+FLAGS = {
+    "topics": """--alter --at-min-isr-partitions --config --create --delete --delete-config --describe
+        --exclude-internal --if-exists --if-not-exists --list --partition-size-limit-per-response
+        --partitions --replica-assignment --replication-factor --topic --topic-id
+        --topics-with-overrides --unavailable-partitions --under-min-isr-partitions
+        --under-replicated-partitions""",
+    "configs": """--add-config --add-config-file --all --alter --broker --broker-defaults --delete-config
+        --describe --entity-default --entity-name --entity-type --force --topic""",
+    "consumer-groups": """--all-groups --all-topics --by-duration --delete --delete-offsets --describe
+        --dry-run --execute --export --from-file --group --list --members --offsets --reset-offsets
+        --shift-by --state --timeout --to-current --to-datetime --to-earliest --to-latest
+        --to-offset --topic --type --verbose""",
+    "console-producer": """--batch-size --broker-list --compression-codec --line-reader --max-block-ms
+        --max-memory-bytes --max-partition-memory-bytes --message-send-max-retries
+        --metadata-expiry-ms --producer-property --producer.config --property --reader-config
+        --request-required-acks --request-timeout-ms --retry-backoff-ms --socket-buffer-size --sync
+        --timeout --topic""",
+    "console-consumer": """--consumer-property --consumer.config --enable-systest-events --formatter
+        --formatter-config --from-beginning --group --include --isolation-level --key-deserializer
+        --max-messages --offset --partition --property --skip-message-on-error --timeout-ms --topic
+        --value-deserializer --whitelist""",
+    "get-offsets": "--broker-list --exclude-internal-topics --partitions --time --topic "
+                   "--topic-partitions",
+    "delete-records": "--offset-json-file",
+    "log-dirs": "--broker-list --describe --topic-list",
+    "leader-election": "--admin.config --all-topic-partitions --topic --election-type --partition "
+                       "--path-to-json-file",
+    "reassign-partitions": """--additional --broker-list --cancel --disable-rack-aware --execute
+        --generate --list --preserve-throttles --reassignment-json-file
+        --replica-alter-log-dirs-throttle --throttle --timeout --topics-to-move-json-file
+        --verify""",
+    "dump-log": """--cluster-metadata-decoder --deep-iteration --files --index-sanity-check
+        --key-decoder-class --max-bytes --max-message-size --offsets-decoder --print-data-log
+        --remote-log-metadata-decoder --skip-record-metadata --transaction-log-decoder
+        --value-decoder-class --verify-index-only""",
+    "producer-perf-test": """--throughput --payload-file --payload-monotonic --topic --num-records
+        --payload-delimiter --producer-props --producer.config --print-metrics --record-size""",
+    "consumer-perf-test": """--broker-list --consumer.config --date-format --fetch-size --from-latest
+        --group --hide-header --messages --num-fetch-threads --print-metrics --reporting-interval
+        --show-detailed-stats --socket-buffer-size --threads --timeout --topic""",
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_flags_of_kafkas_tools_are_known(name):
+    """Each is taken, or refused with a reason: none is an unknown flag."""
+    text = run(name, "--help")
+    known = set(re.findall(r"(?<![\w-])--[a-z0-9.-]+", text))
+    missing = [flag for flag in FLAGS[name].split() if flag not in known]
+    assert not missing, missing
+    for flag in re.findall(r"^ +(--[a-z0-9.-]+) +Refused: ", text, re.MULTILINE):
+        out = run(name, flag, "1", expect=2)
+        assert flag in out and "unknown" not in out, out
+
+
 def test_topics(tool, topic):
     out = tool("topics", "--create", "--topic", topic, "--partitions", 2,
                "--replication-factor", 3, "--config", "retention.ms=100000")
@@ -96,6 +153,13 @@ def test_offsets_groups_and_deletion(tool, ready_topic, tmp_path):
     tool("console-consumer", "--topic", ready_topic, "--group", group, "--from-beginning",
          "--max-messages", 60, "--timeout-ms", 20000)
     assert group in tool("consumer-groups", "--list").split()
+    # The state may be optional, and a filter.
+    assert re.search(rf"{group} +Empty", tool("consumer-groups", "--list", "--state"))
+    assert group in tool("consumer-groups", "--list", "--state", "empty")
+    assert group not in tool("consumer-groups", "--list", "--state=Stable,Dead")
+    assert re.search(rf"{group} +classic", tool("consumer-groups", "--list", "--type"), re.I)
+    assert group not in tool("consumer-groups", "--list", "--type", "consumer")
+    assert "--type" in tool("consumer-groups", "--list", "--type", "odd", expect=2)
     described = tool("consumer-groups", "--describe", "--group", group)
     assert "CURRENT-OFFSET" in described
     rows = [line.split() for line in described.splitlines() if line.startswith(group)]
@@ -106,7 +170,10 @@ def test_offsets_groups_and_deletion(tool, ready_topic, tmp_path):
     described = tool("consumer-groups", "--describe", "--group", group)
     rows = [line.split() for line in described.splitlines() if line.startswith(group)]
     assert sum(int(row[5]) for row in rows) == 60, described
+    assert "Successful" in tool("consumer-groups", "--delete-offsets", "--group", group,
+                                "--topic", f"{ready_topic}:0")
     assert "was successful" in tool("consumer-groups", "--delete", "--group", group)
+    assert "Error" in tool("consumer-groups", "--delete", "--group", group, expect=1)
     plan = tmp_path / "delete.json"
     plan.write_text(json.dumps({"version": 1, "partitions": [
         {"topic": ready_topic, "partition": p, "offset": -1} for p in range(3)]}))

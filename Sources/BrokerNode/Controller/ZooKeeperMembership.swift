@@ -152,13 +152,18 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     }
   }
 
-  /// `/controller_epoch` rises before a controller says its first word. `sync` brings this session's
-  /// server up to date, so that a real controller is never taken for a made-up one.
+  /// `/controller_epoch` rises before a controller says its first word. `sync` brings this
+  /// session's server up to date, so that a real controller is never taken for a made-up one.
   func confirmController(
     _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void
   ) {
     loop.execute { [self] in
-      session.client.sync(ZnodePath.controllerEpoch) { [self] _ in
+      session.client.sync(ZnodePath.controllerEpoch) { [self] synced in
+        if case .failure(.connectionLoss) = synced, !session.isClosed {
+          loop.schedule(afterMs: 10) { [self] in confirmController(epoch, completion) }
+          return
+        }
+        guard case .success = synced else { return completion(false) }
         session.read([.data(ZnodePath.controllerEpoch, watch: false)]) { results in
           guard case .content(let content) = results[0],
             let known = ControllerEpochZnode.decode(content.data)

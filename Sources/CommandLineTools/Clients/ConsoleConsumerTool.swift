@@ -31,6 +31,11 @@ struct ConsoleConsumerTool: Tool {
         .value("--formatter-config", "FILE", "Properties as --property takes them."),
         .value("--consumer-property", "KEY=VALUE", repeatable: true, "A property of the consumer."),
         .value("--consumer.config", "FILE", "Properties of the consumer."),
+        .refused("--formatter", "Java classes cannot be loaded; see --property"),
+        .refused("--key-deserializer", "Java classes cannot be loaded; keys are printed as text"),
+        .refused(
+          "--value-deserializer", "Java classes cannot be loaded; values are printed as text"),
+        .refused("--enable-systest-events", "events of Kafka's own system tests are not printed"),
         .toggle("--skip-message-on-error", "Go on after a record that cannot be printed."),
       ])
   }

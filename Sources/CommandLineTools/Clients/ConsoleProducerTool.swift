@@ -34,6 +34,7 @@ struct ConsoleProducerTool: Tool {
         .value("--retry-backoff-ms", "MS", "retry.backoff.ms."),
         .value("--metadata-expiry-ms", "MS", "metadata.max.age.ms."),
         .value("--socket-buffer-size", "BYTES", "send.buffer.bytes."),
+        .refused("--line-reader", "Java classes cannot be loaded; lines are read as text"),
         .toggle("--sync", "Wait for each record before the next line is read."),
       ])
   }

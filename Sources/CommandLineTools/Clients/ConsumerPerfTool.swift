@@ -26,6 +26,9 @@ struct ConsumerPerfTool: Tool {
         .value("--reporting-interval", "MS", default: "5000", "For --show-detailed-stats."),
         .toggle("--show-detailed-stats", "Report every interval."),
         .value("--date-format", "FORMAT", default: "yyyy-MM-dd HH:mm:ss:SSS", "For the times."),
+        .refused("--threads", "one thread consumes; run the tool several times in one group"),
+        .refused(
+          "--num-fetch-threads", "one thread fetches; run the tool several times in one group"),
         .toggle("--hide-header", "Leave out the line with the columns' names."),
         .toggle("--print-metrics", "Print processor time and memory at the end."),
       ])

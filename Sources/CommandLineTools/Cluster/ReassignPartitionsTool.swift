@@ -24,6 +24,10 @@ struct ReassignPartitionsTool: Tool {
         .value(
           "--topics-to-move-json-file", "FILE", #"{"version":1,"topics":[{"topic":"t"}]}"#),
         .value("--broker-list", "1,2,3", "Brokers to move to, with --generate."),
+        .refused("--throttle", "replication is not throttled"),
+        .refused("--replica-alter-log-dirs-throttle", "replication is not throttled"),
+        .refused("--preserve-throttles", "replication is not throttled"),
+        .refused("--timeout", "replicas are not moved between directories of a broker"),
         .toggle("--disable-rack-aware", "With --generate: do not spread over racks."),
         .toggle("--additional", "With --execute: while another reassignment is under way."),
       ])

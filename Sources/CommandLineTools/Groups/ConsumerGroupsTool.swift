@@ -25,7 +25,10 @@ struct ConsumerGroupsTool: Tool {
         .toggle("--all-topics", "All topics that the group has offsets for."),
         .toggle("--offsets", "With --describe: offsets (the default)."),
         .toggle("--members", "With --describe: members."),
-        .toggle("--state", "With --describe: the group's state. With --list: show states."),
+        .optional(
+          "--state", "STATE,…",
+          "With --describe: the group's state. With --list: show states, or groups in these."),
+        .optional("--type", "TYPE,…", "With --list: show types, or groups of these."),
         .toggle("--verbose", "With --members: what each member was assigned."),
         .toggle("--to-earliest", "Reset to the first offset."),
         .toggle("--to-latest", "Reset to the end."),
@@ -68,7 +71,7 @@ struct ConsumerGroupsTool: Tool {
 
   private func groups(_ line: ParsedCommandLine, _ session: AdminSession) async throws -> [String] {
     if line.has("--all-groups") {
-      return try await GroupQueries.list(session).map(\.groupID).sorted()
+      return try await session.admin.listGroups().map(\.groupID)
     }
     let names = line.all("--group")
     guard !names.isEmpty else {
@@ -80,32 +83,63 @@ struct ConsumerGroupsTool: Tool {
   private func list(
     _ line: ParsedCommandLine, _ session: AdminSession, _ console: Console
   ) async throws {
-    let groups = try await GroupQueries.list(session).sorted { $0.groupID < $1.groupID }
+    let states = try words(line, "--state", of: Self.states)
+    let types = try words(line, "--type", of: Self.types)
+    let groups = try await session.admin.listGroups(states: states, types: types)
+    let (showsStates, showsTypes) = (line.has("--state"), line.has("--type"))
     if line.value("--output") == "json" {
-      try console.json(groups.map { ["group": $0.groupID, "state": $0.groupState] })
-    } else if line.has("--state") {
-      console.table(["GROUP", "STATE"], groups.map { [$0.groupID, $0.groupState] })
+      try console.json(
+        groups.map { ["group": $0.groupID, "state": $0.groupState, "type": $0.groupType] })
+    } else if showsStates || showsTypes {
+      let heads = ["GROUP"] + (showsTypes ? ["TYPE"] : []) + (showsStates ? ["STATE"] : [])
+      console.table(
+        heads,
+        groups.map { group in
+          [group.groupID] + (showsTypes ? [group.groupType] : [])
+            + (showsStates ? [group.groupState] : [])
+        })
     } else {
       for group in groups { console.line(group.groupID) }
     }
   }
 
+  private static let states = [
+    "PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Empty", "Assigning",
+    "Reconciling",
+  ]
+  private static let types = ["Classic", "Consumer"]
+
+  /// The words of a flag's list as the protocol spells them.
+  private func words(
+    _ line: ParsedCommandLine, _ flag: String, of known: [String]
+  ) throws(SettingsError) -> [String] {
+    var words: [String] = []
+    for part in (line.value(flag) ?? "").split(separator: ",") {
+      let text = part.trimmingCharacters(in: .whitespaces)
+      guard let word = known.first(where: { $0.lowercased() == text.lowercased() }) else {
+        throw SettingsError(
+          "must be one of \(known.joined(separator: ", "))", key: flag, value: text)
+      }
+      words.append(word)
+    }
+    return words
+  }
+
   private func delete(
     _ groups: [String], _ session: AdminSession, _ console: Console
   ) async throws -> Int32 {
+    let outcomes = try await session.admin.deleteGroups(groups)
     var failures = 0
     for group in groups {
-      var request = DeleteGroupsRequest()
-      request.groupsNames = [group]
-      let response = try await GroupQueries.sendToCoordinator(request, of: group, session) {
-        $0.results.first?.errorCode
-      }
-      let code = ErrorCode(response.results.first?.errorCode ?? 0)
-      if code == .none {
+      switch outcomes[group] {
+      case .success?:
         console.line("Deletion of requested consumer groups ('\(group)') was successful.")
-      } else {
+      case .failure(let error)?:
         failures += 1
-        console.line("Error: deletion of group '\(group)' failed: \(code.name): \(code.message)")
+        console.line("Error: deletion of group '\(group)' failed: \(error)")
+      case nil:
+        failures += 1
+        console.line("Error: the coordinator did not answer for group '\(group)'")
       }
     }
     return failures == 0 ? 0 : 1
@@ -117,34 +151,16 @@ struct ConsumerGroupsTool: Tool {
     let group = try line.require("--group")
     let partitions = try await GroupQueries.partitions(line.all("--topic"), session)
     guard !partitions.isEmpty else { throw SettingsError("missing flag", key: "--topic") }
-    var request = OffsetDeleteRequest()
-    request.groupID = group
-    request.topics = Dictionary(grouping: partitions, by: \.topic).sorted { $0.key < $1.key }
-      .map { topic, list in
-        OffsetDeleteRequest.OffsetDeleteRequestTopic {
-          $0.name = topic
-          $0.partitions = list.map { partition in
-            OffsetDeleteRequest.OffsetDeleteRequestPartition {
-              $0.partitionIndex = partition.partition
-            }
-          }
-        }
-      }
-    let response = try await GroupQueries.sendToCoordinator(request, of: group, session) {
-      $0.errorCode
-    }
-    try ErrorCode.check(response.errorCode, nil, "group \(group)")
+    let outcomes = try await session.admin.deleteGroupOffsets(group, partitions)
     var rows: [[String]] = []
     var failures = 0
-    for topic in response.topics {
-      for partition in topic.partitions {
-        let code = ErrorCode(partition.errorCode)
-        if code != .none { failures += 1 }
-        rows.append([
-          topic.name, "\(partition.partitionIndex)",
-          code == .none ? "Successful" : "Error: \(code.name)",
-        ])
+    for (partition, outcome) in outcomes.sorted(by: { $0.key < $1.key }) {
+      var status = "Successful"
+      if case .failure(let error) = outcome {
+        failures += 1
+        status = "Error: \(error)"
       }
+      rows.append([partition.topic, "\(partition.partition)", status])
     }
     console.table(["TOPIC", "PARTITION", "STATUS"], rows)
     return failures == 0 ? 0 : 1
@@ -153,80 +169,24 @@ struct ConsumerGroupsTool: Tool {
 
 /// Questions about groups that several commands ask.
 enum GroupQueries {
-  /// All groups, asked of every broker.
-  static func list(_ session: AdminSession) async throws -> [ListGroupsResponse.ListedGroup] {
-    var groups: [ListGroupsResponse.ListedGroup] = []
-    for node in session.cluster.metadata.sortedNodes {
-      let response = try await session.send(ListGroupsRequest(), to: .node(node.id))
-      try ErrorCode.check(response.errorCode, nil, "broker \(node.id)")
-      groups += response.groups
-    }
-    return groups
-  }
-
-  /// Sends to the group's coordinator; finds it anew while `code` says that it has moved.
-  static func sendToCoordinator<Request: KafkaRequest>(
-    _ request: Request, of group: String, _ session: AdminSession,
-    code: @escaping @Sendable (Request.Response) -> Int16?
-  ) async throws -> Request.Response {
-    try await session.retrying { [cluster = session.cluster] () throws(ClientError) in
-      let node = try await cluster.coordinator(of: group, .group)
-      let response = try await cluster.send(request, to: .node(node))
-      let error = ErrorCode(code(response) ?? 0)
-      if [.notCoordinator, .coordinatorLoadInProgress, .coordinatorNotAvailable].contains(error) {
-        throw ClientError(error)
-      }
-      return response
-    }
-  }
-
   static func describe(
     _ group: String, _ session: AdminSession
-  ) async throws -> DescribeGroupsResponse.DescribedGroup {
-    var request = DescribeGroupsRequest()
-    request.groups = [group]
-    let response = try await sendToCoordinator(request, of: group, session) {
-      $0.groups.first?.errorCode
-    }
-    guard let described = response.groups.first else {
+  ) async throws -> AdminClient.GroupDescription {
+    guard let outcome = try await session.admin.describeGroups([group])[group] else {
       throw ToolFailure("the coordinator did not answer for group \(group)")
     }
-    try ErrorCode.check(described.errorCode, nil, "group \(group)")
-    return described
+    switch outcome {
+    case .success(let described): return described
+    case .failure(let error): throw ToolFailure("group \(group): \(error)")
+    }
   }
 
   /// The committed offsets of a group, in order of partition.
   static func offsets(
     _ group: String, _ session: AdminSession
   ) async throws -> [(partition: TopicPartition, offset: Int64)] {
-    var request = OffsetFetchRequest()
-    request.groupID = group
-    request.topics = nil
-    request.groups = [
-      OffsetFetchRequest.OffsetFetchRequestGroup {
-        $0.groupID = group
-        $0.topics = nil
-      }
-    ]
-    let response = try await sendToCoordinator(request, of: group, session) {
-      $0.groups.first?.errorCode ?? $0.errorCode
-    }
-    try ErrorCode.check(
-      response.groups.first?.errorCode ?? response.errorCode, nil, "group \(group)")
-    var found: [(TopicPartition, Int64)] = []
-    for topic in response.groups.first?.topics ?? [] {
-      for partition in topic.partitions where partition.committedOffset >= 0 {
-        found.append(
-          (TopicPartition(topic.name, partition.partitionIndex), partition.committedOffset))
-      }
-    }
-    for topic in response.topics {
-      for partition in topic.partitions where partition.committedOffset >= 0 {
-        found.append(
-          (TopicPartition(topic.name, partition.partitionIndex), partition.committedOffset))
-      }
-    }
-    return found.sorted { $0.0 < $1.0 }
+    try await session.admin.groupOffsets(group).filter { $0.value.offset >= 0 }
+      .map { ($0.key, $0.value.offset) }.sorted { $0.0 < $1.0 }
   }
 
   /// `topic` or `topic:0,1` as partitions that exist.

@@ -1,3 +1,4 @@
+import KafkaClient
 import Foundation
 import KafkaMessages
 import KafkaProtocol
@@ -147,28 +148,11 @@ struct OffsetReset {
   // MARK: Committing
 
   private func commit(_ group: String, _ targets: [(TopicPartition, Int64)]) async throws {
-    var request = OffsetCommitRequest()
-    request.groupID = group
-    request.topics = Dictionary(grouping: targets, by: \.0.topic).sorted { $0.key < $1.key }
-      .map { topic, list in
-        OffsetCommitRequest.OffsetCommitRequestTopic {
-          $0.name = topic
-          $0.partitions = list.map { partition, offset in
-            OffsetCommitRequest.OffsetCommitRequestPartition {
-              $0.partitionIndex = partition.partition
-              $0.committedOffset = offset
-            }
-          }
-        }
-      }
-    let response = try await GroupQueries.sendToCoordinator(request, of: group, session) {
-      $0.topics.first?.partitions.first?.errorCode
-    }
-    for topic in response.topics {
-      for partition in topic.partitions {
-        try ErrorCode.check(
-          partition.errorCode, nil, "\(topic.name)-\(partition.partitionIndex)")
-      }
+    let offsets = Dictionary(
+      targets.map { ($0.0, CommittedOffset($0.1)) }, uniquingKeysWith: { $1 })
+    let refused = try await session.admin.alterGroupOffsets(group, offsets)
+    for (partition, code) in refused.sorted(by: { $0.key < $1.key }) {
+      try ErrorCode.check(code.rawValue, nil, "\(partition)")
     }
   }
 }

@@ -36,6 +36,10 @@ struct TopicsTool: Tool {
         .toggle("--at-min-isr-partitions", "Only partitions at min.insync.replicas."),
         .toggle("--topics-with-overrides", "Only topics that have configurations of their own."),
         .value("--output", "text|json", default: "text", "For --list and --describe."),
+        .refused(
+          "--delete-config", "use jackdaw configs --entity-type topics --alter --delete-config"),
+        .refused(
+          "--partition-size-limit-per-response", "descriptions are read whole, by Metadata"),
       ])
   }
 
@@ -63,33 +67,20 @@ struct TopicsTool: Tool {
   private func create(
     _ line: ParsedCommandLine, _ session: AdminSession, _ console: Console
   ) async throws {
-    var topic = CreateTopicsRequest.CreatableTopic()
-    topic.name = try line.require("--topic")
-    topic.numPartitions = Int32(try line.integer("--partitions", in: 1...1_000_000) ?? -1)
-    topic.replicationFactor = Int16(try line.integer("--replication-factor", in: 1...32767) ?? -1)
+    var topic = NewTopic(
+      try line.require("--topic"),
+      partitions: Int32(try line.integer("--partitions", in: 1...1_000_000) ?? -1),
+      replicationFactor: Int16(try line.integer("--replication-factor", in: 1...32767) ?? -1))
     if let text = line.value("--replica-assignment") {
-      topic.numPartitions = -1
-      topic.replicationFactor = -1
-      topic.assignments = try ReplicaLists.parse(text, flag: "--replica-assignment")
-        .enumerated().map { index, replicas in
-          CreateTopicsRequest.CreatableReplicaAssignment {
-            $0.partitionIndex = Int32(index)
-            $0.brokerIDs = replicas
-          }
-        }
+      let lists = try ReplicaLists.parse(text, flag: "--replica-assignment")
+      for (index, replicas) in lists.enumerated() { topic.assignment[Int32(index)] = replicas }
     }
-    topic.configs = try line.pairs("--config").map { pair in
-      CreateTopicsRequest.CreatableTopicConfig {
-        $0.name = pair.key
-        $0.value = pair.value
-      }
+    for pair in try line.pairs("--config") { topic.configs[pair.key] = pair.value }
+    let outcome = try await session.admin.createTopics([topic])[topic.name]
+    if case .failure(let error)? = outcome {
+      if error.code == .topicAlreadyExists, line.has("--if-not-exists") { return }
+      throw ToolFailure("topic \(topic.name): \(error)")
     }
-    var request = CreateTopicsRequest()
-    request.topics = [topic]
-    let response = try await session.sendToController(request) { $0.topics.first?.errorCode }
-    guard let result = response.topics.first else { return }
-    if ErrorCode(result.errorCode) == .topicAlreadyExists, line.has("--if-not-exists") { return }
-    try ErrorCode.check(result.errorCode, result.errorMessage, "topic \(topic.name)")
     console.line("Created topic \(topic.name).")
   }
 
@@ -132,38 +123,25 @@ struct TopicsTool: Tool {
       try ReplicaLists.parse($0, flag: "--replica-assignment")
     }
     for topic in try await matching(line, session) {
-      var change = CreatePartitionsRequest.CreatePartitionsTopic()
-      change.name = topic.name ?? ""
-      change.count = Int32(count)
       // The list names every partition; the request wants those that are new.
-      change.assignments = lists.map { lists in
-        lists.dropFirst(topic.partitions.count).map { replicas in
-          CreatePartitionsRequest.CreatePartitionsAssignment { $0.brokerIDs = replicas }
-        }
-      }
-      var request = CreatePartitionsRequest()
-      request.topics = [change]
-      request.timeoutMs = 30_000
-      let response = try await session.sendToController(request) { $0.results.first?.errorCode }
-      for result in response.results {
-        try ErrorCode.check(result.errorCode, result.errorMessage, "topic \(result.name)")
-      }
+      let added = lists.map { Array($0.dropFirst(topic.partitions.count)) }
+      let change = NewPartitions(totalCount: Int32(count), assignments: added)
+      try fail(try await session.admin.createPartitions([topic.name ?? "": change]))
     }
   }
 
   private func delete(
     _ line: ParsedCommandLine, _ session: AdminSession, _ console: Console
   ) async throws {
-    var request = DeleteTopicsRequest()
-    request.timeoutMs = 30_000
-    request.topicNames = try await matching(line, session).compactMap(\.name)
-    request.topics = request.topicNames.map { name in
-      DeleteTopicsRequest.DeleteTopicState { $0.name = name }
-    }
-    guard !request.topics.isEmpty else { return }
-    let response = try await session.sendToController(request) { $0.responses.first?.errorCode }
-    for result in response.responses {
-      try ErrorCode.check(result.errorCode, result.errorMessage, "topic \(result.name ?? "")")
+    let names = try await matching(line, session).compactMap(\.name)
+    guard !names.isEmpty else { return }
+    try fail(try await session.admin.deleteTopics(names))
+  }
+
+  /// Fails with the first topic, in order of name, that was refused.
+  private func fail(_ outcomes: Outcomes<String, Void>) throws {
+    for (name, outcome) in outcomes.sorted(by: { $0.key < $1.key }) {
+      if case .failure(let error) = outcome { throw ToolFailure("topic \(name): \(error)") }
     }
   }
 }
