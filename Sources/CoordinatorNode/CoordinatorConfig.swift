@@ -107,8 +107,6 @@ struct PeerTuning: Sendable {
   var connectRetryMs: Int64 = 100
   /// nil: `initLimit` ticks.
   var epochWaitMs: Int64?
-  var observerReconnectDelayMs: Int64 = 0
-  var observerElectionDelayMs: Int64 = 200
   var maxConcurrentSnapshots = 10
   var maxConcurrentDiffs = 100
   /// Whether learners are always brought up by a snapshot.

@@ -146,8 +146,6 @@ struct CoordinatorConfigReader {
     config.peers.connectRetryMs = settings.int64("leaderConnectDelayDuringRetryMs")
     let wait = settings.int64("leader.maxTimeToWaitForEpoch")
     config.peers.epochWaitMs = wait < 0 ? nil : wait
-    config.peers.observerReconnectDelayMs = settings.int64("observer.reconnectDelayMs")
-    config.peers.observerElectionDelayMs = settings.int64("observer.election.DelayMs")
     config.peers.maxConcurrentSnapshots = settings.int("leader.maxConcurrentSnapSyncs")
     config.peers.maxConcurrentDiffs = settings.int("leader.maxConcurrentDiffSyncs")
     config.peers.forcesSnapshots = settings.bool("forceSnapshotSync")

@@ -1,40 +1,66 @@
 // Where clients come in.
 
 import Platform
+import Synchronization
 import Transport
 
-/// The listeners for clients.
-struct ClientListeners: Sendable {
-  /// The plain port; nil when only the secure one is served.
-  private(set) var plain: Server?
-  private(set) var secure: Server?
+/// The listeners for clients: the plain port, which a reconfiguration may move, and the secure one.
+final class ClientListeners: Sendable {
+  private struct Plain {
+    /// All there were, the last one listening: connections of the others live on.
+    var servers: [Server] = []
+    var host: String
+    var port: UInt16
+  }
 
-  var all: [Server] { [plain, secure].compactMap { $0 } }
+  private let config: CoordinatorConfig
+  private let group: EventLoopGroup
+  private let coordinator: Coordinator
+  private let current: Mutex<Plain>
+  let secure: Server?
+
+  /// The plain port's; nil when only the secure one is served.
+  var plain: Server? { current.withLock { $0.servers.last } }
+  var all: [Server] { current.withLock { $0.servers } + (secure.map { [$0] } ?? []) }
 
   init(
     _ config: CoordinatorConfig, on group: EventLoopGroup, _ coordinator: Coordinator
   ) throws {
+    self.config = config
+    self.group = group
+    self.coordinator = coordinator
     let security = config.security
+    var plain = Plain(host: config.clientHost, port: config.clientPort)
     if security.servesPlainClients {
-      var options = Self.options(config)
-      options.name = "client"
-      if security.unifiesClientPort {
-        options.tls = security.clientTLS
-        options.isTLSOptional = true
-      }
-      let address = try Hosts.resolve(config.clientHost, port: config.clientPort)[0]
-      plain = try Server(at: address, on: group, options: options) { _ in
-        .stream(GreetingHandler(coordinator))
-      }
+      plain.servers = [try Self.listen(config, at: plain.host, plain.port, group, coordinator)]
     }
-    if let port = security.securePort {
-      var options = Self.options(config)
-      options.name = "secure client"
-      options.tls = security.clientTLS
-      let address = try Hosts.resolve(security.secureHost, port: port)[0]
-      secure = try Server(at: address, on: group, options: options) { _ in
-        .stream(GreetingHandler(coordinator))
-      }
+    current = Mutex(plain)
+    guard let port = security.securePort else {
+      secure = nil
+      return
+    }
+    var options = Self.options(config)
+    options.name = "secure client"
+    options.tls = security.clientTLS
+    let address = try Hosts.resolve(security.secureHost, port: port)[0]
+    secure = try Server(at: address, on: group, options: options) { _ in
+      .stream(GreetingHandler(coordinator))
+    }
+  }
+
+  private static func listen(
+    _ config: CoordinatorConfig, at host: String, _ port: UInt16, _ group: EventLoopGroup,
+    _ coordinator: Coordinator
+  ) throws -> Server {
+    var options = options(config)
+    options.name = "client"
+    if config.security.unifiesClientPort {
+      options.tls = config.security.clientTLS
+      options.isTLSOptional = true
+    }
+    let address = try Hosts.resolve(host, port: port)[0]
+    return try Server(at: address, on: group, options: options) { _ in
+      .stream(GreetingHandler(coordinator))
     }
   }
 
@@ -47,6 +73,32 @@ struct ClientListeners: Sendable {
     if config.limits.backlog > 0 { options.backlog = config.limits.backlog }
     options.maxHandshakes = config.security.maxHandshakes
     return options
+  }
+
+  /// Listens somewhere else for clients without TLS. Clients that are connected stay. On the loop.
+  func move(to host: String, _ port: UInt16) {
+    let (oldHost, oldPort) = current.withLock { ($0.host, $0.port) }
+    guard host != oldHost || port != oldPort else { return }
+    do {
+      let server = try Self.listen(config, at: host, port, group, coordinator)
+      let former = current.withLock { current in
+        defer {
+          current.servers.append(server)
+          (current.host, current.port) = (host, port)
+        }
+        return current.servers.last
+      }
+      former?.stopListening()
+      coordinator.listeners = all
+      CoordinatorLog.server.info("clients are taken elsewhere", ["clients": server.address])
+    } catch {
+      CoordinatorLog.server.error(
+        "cannot listen at the new client address", ["port": port, "reason": "\(error)"])
+    }
+  }
+
+  func stopListening() {
+    for server in all { server.stopListening() }
   }
 
   func stop() {

@@ -1,6 +1,7 @@
 // One coordination server, from its configuration to its end.
 
 import Bytes
+import Dispatch
 import HTTP
 import Platform
 import Settings
@@ -20,6 +21,7 @@ public final class CoordinatorNode: Sendable {
   public var clientAddress: SocketAddress? { listeners.plain?.address }
   public var secureClientAddress: SocketAddress? { listeners.secure?.address }
   private let group: EventLoopGroup
+  /// Where clients come in; a reconfiguration may move it.
   private let listeners: ClientListeners
   private let metrics: HTTPServer?
   private let admin: AdminServer?
@@ -75,6 +77,7 @@ public final class CoordinatorNode: Sendable {
       loop.perform { [listeners] in coordinator.listeners = listeners.all }
       metrics = try Self.exposeMetrics(config.operations, group, coordinator)
       admin = try AdminServer.start(config.operations, of: coordinator, on: group)
+      if let ensemble { followClientAddress(of: ensemble) }
     } catch let error as StorageError {
       throw .storage(error)
     } catch let error as Hosts.ResolutionError {
@@ -122,7 +125,12 @@ public final class CoordinatorNode: Sendable {
   }
 
   /// Stops taking requests, finishes what is being written, and ends the threads. Blocks.
+  ///
+  /// A leader first finishes what it has proposed, then leaves, so that its followers elect another
+  /// at once and clients have their answers.
   public func stop() {
+    listeners.stopListening()
+    handOver()
     listeners.stop()
     metrics?.stop()
     admin?.stop()
@@ -133,6 +141,22 @@ public final class CoordinatorNode: Sendable {
     }
     coordinator.store.stop()
     group.stop()
+  }
+
+  private func handOver() {
+    guard let ensemble else { return }
+    let done = DispatchSemaphore(value: 0)
+    coordinator.loop.perform { ensemble.resign { done.signal() } }
+    // The machine gives up after a second; a loop that is stuck must not keep the process.
+    _ = done.wait(timeout: .now() + 3)
+  }
+
+  /// Moves the client port when a reconfiguration says so.
+  private func followClientAddress(of ensemble: EnsembleDriver) {
+    let listeners = listeners
+    coordinator.loop.perform {
+      ensemble.onClientAddress = { host, port in listeners.move(to: host, port) }
+    }
   }
 }
 

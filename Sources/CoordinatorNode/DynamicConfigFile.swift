@@ -44,4 +44,60 @@ enum DynamicConfigFile {
     else { return nil }
     return Int64(bitPattern: version)
   }
+
+  // MARK: Writing
+
+  /// Keeps a proposed configuration beside the static file; durable on return.
+  static func writeNext(
+    _ config: EnsembleConfig, of staticFile: String
+  ) throws(SystemError) {
+    try FileSystem.replaceFile(
+      nextPath(of: staticFile), with: Array(lines(of: config, withVersion: true).utf8))
+  }
+
+  /// Writes a configuration that is in force and points the static file to it; durable on return.
+  ///
+  /// - Parameter own: This server's line. Where it has a client port, the static file loses its.
+  /// - Returns: The dynamic file's name.
+  static func activate(
+    _ config: EnsembleConfig, own: EnsembleServer?, of staticFile: String
+  ) throws(SystemError) -> String {
+    let path = "\(staticFile).dynamic.\(config.versionText)"
+    try FileSystem.replaceFile(path, with: Array(lines(of: config, withVersion: false).utf8))
+    guard let bytes = try FileSystem.readFile(staticFile) else {
+      throw SystemError("open", code: 2, on: staticFile)
+    }
+    let text = staticText(
+      bytes, pointingTo: try FileSystem.absolutePath(path), dropsClientPort: own?.clientPort != nil)
+    try FileSystem.replaceFile(staticFile, with: Array(text.utf8))
+    _ = try FileSystem.removeFile(nextPath(of: staticFile))
+    return path
+  }
+
+  /// Keeps the static file as the operator wrote it, before its members move out.
+  static func backUp(_ staticFile: String) throws(SystemError) {
+    guard let bytes = try FileSystem.readFile(staticFile) else { return }
+    try FileSystem.replaceFile(staticFile + ".bak", with: bytes)
+  }
+
+  /// ZooKeeper sorts the lines, and ends the file without a line end.
+  static func lines(of config: EnsembleConfig, withVersion: Bool) -> String {
+    let version = withVersion ? ["version=\(config.versionText)"] : []
+    return (config.memberLines + version).sorted().joined(separator: "\n")
+  }
+
+  /// The static file without what has moved to the dynamic one. Comments go, as they do with
+  /// ZooKeeper: the backup has them.
+  static func staticText(
+    _ bytes: [UInt8], pointingTo dynamicFile: String, dropsClientPort: Bool
+  ) -> String {
+    guard let properties = try? Properties(parsing: bytes, file: "") else { return "" }
+    var dropped = ["server.", "group", "weight", "dynamicConfigFile", "peerType"]
+    if dropsClientPort { dropped.append("clientPort") }
+    let kept = properties.effectiveEntries.filter { entry in
+      !dropped.contains { entry.key.hasPrefix($0) }
+    }
+    return kept.map { "\($0.key)=\($0.value)\n" }.joined()
+      + "dynamicConfigFile=\(dynamicFile)\n"
+  }
 }

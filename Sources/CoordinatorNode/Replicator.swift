@@ -83,6 +83,12 @@ final class StandaloneReplicator: Replicator {
   var status: ReplicationStatus { ReplicationStatus(mode: .standalone) }
 
   func submit(_ request: WriteRequest) {
+    var request = request
+    if request.type == .reconfig {
+      // A lone server has no ensemble to change.
+      let isEnabled = coordinator.config.reconfigEnabled
+      request.reconfiguration = .failure(isEnabled ? .unimplemented : .reconfigDisabled)
+    }
     guard let txn = coordinator.prepare(request) else { return }
     store.append(txn.header.zxid, txn.encoded())
     inFlight.append(txn)

@@ -135,6 +135,12 @@ public enum FileSystem {
   }
 
   /// The directory part of a path; nil for a bare name or the root.
+  public static func absolutePath(_ path: String) throws(SystemError) -> String {
+    guard let resolved = realpath(path, nil) else { throw SystemError("realpath", on: path) }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+
   public static func parent(of path: String) -> String? {
     var end = path.utf8.endIndex
     let utf8 = path.utf8

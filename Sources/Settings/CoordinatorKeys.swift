@@ -83,10 +83,10 @@ extension ConfigTable {
       it only serves multiAddress.enabled, which is refused
     multiAddress.reachabilityCheckTimeoutMs int 1000 0.. -
       it only serves multiAddress.enabled, which is refused
-    observer.election.DelayMs int 200 0.. +
-      Milliseconds by which observers put off looking for a leader they have lost.
-    observer.reconnectDelayMs int 0 0.. +
-      Milliseconds before an observer connects to a leader again.
+    observer.election.DelayMs int 200 0.. -
+      observers look for a leader at once
+    observer.reconnectDelayMs int 0 0.. -
+      observers look for a leader at once
     observerMaster.sizeLimit int 33554432 0.. -
       it only serves observerMasterPort, which is refused
     observerMasterPort int 0 0..65535 !
@@ -111,8 +111,8 @@ extension ConfigTable {
       Whether observers keep logs and snapshots.
     syncLimit int 0 0.. +
       Ticks a learner may stay silent or behind.
-    tcpKeepAlive bool false * +
-      Whether election connections are kept alive by the system.
+    tcpKeepAlive bool false * -
+      dead election connections are found by the election's own retries
     testingonly.initialZxid long 0 0..0 !
       it exists for ZooKeeper's own tests
     version string null * +

@@ -21,7 +21,7 @@ public struct Election: Sendable {
   }
 
   let own: ServerID
-  let ensemble: Ensemble
+  var membership: Membership
   let timing: EnsembleTiming
 
   public private(set) var state: PeerState = .looking
@@ -38,15 +38,19 @@ public struct Election: Sendable {
   private var intervalMs: Int64
   private var resendAt: Instant = .distantFuture
   private var finalizeAt: Instant?
+  private var isRetired = false
 
-  public init(own: ServerID, ensemble: Ensemble, timing: EnsembleTiming) {
+  public init(own: ServerID, membership: Membership, timing: EnsembleTiming) {
     self.own = own
-    self.ensemble = ensemble
+    self.membership = membership
     self.timing = timing
     initialVote = Vote(leader: own, zxid: .lowest, electionEpoch: 0, peerEpoch: .min)
     vote = initialVote
     intervalMs = timing.minNotificationIntervalMs
   }
+
+  private var ensemble: Ensemble { membership.ensemble }
+  var membershipVersions: Membership.Versions { membership.versions }
 
   /// When `timer` wants to be called.
   public var nextDeadline: Instant {
@@ -74,9 +78,25 @@ public struct Election: Sendable {
     count(at: now, into: &effects)
   }
 
+  /// Decides without a round: a reconfiguration has named the leader, and tells all others too.
+  mutating func appoint(_ leader: ServerID, zxid: Zxid, into effects: inout [Effect]) {
+    var appointment = vote
+    appointment.leader = leader
+    appointment.zxid = zxid
+    decide(appointment, into: &effects)
+  }
+
+  /// Takes no part any more, and asks for nothing.
+  mutating func retire() {
+    state = .looking
+    finalizeAt = nil
+    resendAt = .distantFuture
+    isRetired = true
+  }
+
   /// A link to a server has come up: what was said before may not have reached it.
   public mutating func linkUp(_ peer: ServerID, into effects: inout [Effect]) {
-    if state == .looking { effects.append(.notify(own(as: .looking), to: peer)) }
+    if state == .looking, !isRetired { effects.append(.notify(own(as: .looking), to: peer)) }
   }
 
   /// The epoch of the established leader, for the answers to those that still look.
@@ -94,7 +114,8 @@ public struct Election: Sendable {
     _ notification: Notification, from sender: ServerID, at now: Instant,
     into effects: inout [Effect]
   ) {
-    guard ensemble.isVoter(sender) else {
+    guard !isRetired else { return }
+    guard membership.isVoter(sender) else {
       // An observer asks; its own vote does not matter.
       effects.append(.notify(own(as: state), to: sender))
       return
@@ -105,7 +126,7 @@ public struct Election: Sendable {
       }
       return
     }
-    guard ensemble.isVoter(notification.vote.leader) else { return }
+    guard membership.isVoter(notification.vote.leader) else { return }
     switch notification.state {
     case .looking: heardLooking(notification, from: sender, at: now, into: &effects)
     case .following, .leading: heardSettled(notification, from: sender, into: &effects)
@@ -145,12 +166,12 @@ public struct Election: Sendable {
     let supports = { [ballots, own] (voter: ServerID) in
       voter == own || ballots[voter]?.agrees(with: ours) == true
     }
-    guard ensemble.isVoter(vote.leader), ensemble.isQuorum(where: supports) else {
+    guard ensemble.isVoter(vote.leader), membership.isQuorum(where: supports) else {
       finalizeAt = nil
       return
     }
     // When all agree, no better vote can come.
-    if ensemble.voters.allSatisfy(supports) { return decide(vote, into: &effects) }
+    if membership.voters.allSatisfy(supports) { return decide(vote, into: &effects) }
     if finalizeAt == nil { finalizeAt = now.advanced(milliseconds: timing.finalizeWaitMs) }
   }
 
@@ -175,7 +196,7 @@ public struct Election: Sendable {
   private func supportsLeader(
     _ notification: Notification, among ballots: [ServerID: Notification]
   ) -> Bool {
-    ensemble.isQuorum { ballots[$0]?.agrees(with: notification) == true }
+    membership.isQuorum { ballots[$0]?.agrees(with: notification) == true }
   }
 
   /// Followers may still name a leader that has died, so the leader itself must have said so.
@@ -190,7 +211,7 @@ public struct Election: Sendable {
     if decided.leader == own {
       state = .leading
     } else {
-      state = ensemble.isVoter(own) ? .following : .observing
+      state = membership.isObserver(own) ? .observing : .following
     }
     finalizeAt = nil
     resendAt = .distantFuture
@@ -207,7 +228,7 @@ public struct Election: Sendable {
 
   private mutating func notifyAll(at now: Instant, into effects: inout [Effect]) {
     let notification = own(as: .looking)
-    for voter in ensemble.voters where voter != own {
+    for voter in membership.voters where voter != own {
       effects.append(.notify(notification, to: voter))
     }
     resendAt = now.advanced(milliseconds: intervalMs)

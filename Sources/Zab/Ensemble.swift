@@ -81,6 +81,11 @@ public struct EnsembleTiming: Hashable, Sendable {
   public var minNotificationIntervalMs: Int64 = 200
   /// The longest such pause.
   public var maxNotificationIntervalMs: Int64 = 60_000
+  /// `connectToLearnerMasterLimit`: ticks a learner may take to connect; 0 for `initLimit`.
+  public var connectLimit: Int64 = 0
+  /// `leader.maxTimeToWaitForEpoch`: how long a leader waits for a quorum to connect; nil for
+  /// `initLimit`.
+  public var epochWaitMs: Int64?
   /// Pause before a refused connection to the leader is tried again.
   public var connectRetryMs: Int64 = 100
 
@@ -91,5 +96,6 @@ public struct EnsembleTiming: Hashable, Sendable {
   }
 
   var initTimeoutMs: Int64 { tickTimeMs * initLimit }
+  public var connectTimeoutMs: Int64 { tickTimeMs * (connectLimit > 0 ? connectLimit : initLimit) }
   var syncTimeoutMs: Int64 { tickTimeMs * syncLimit }
 }

@@ -13,6 +13,16 @@ public struct EnsembleServer: Hashable, Sendable {
   public var clientHost: String?
   public var clientPort: UInt16?
 
+  public init(
+    id: Int64, host: String, quorumPort: UInt16, electionPort: UInt16, isObserver: Bool = false
+  ) {
+    self.id = id
+    self.host = host
+    self.quorumPort = quorumPort
+    self.electionPort = electionPort
+    self.isObserver = isObserver
+  }
+
   /// The line's value as ZooKeeper writes it into its dynamic configuration.
   public var text: String {
     let role = isObserver ? "observer" : "participant"

@@ -11,8 +11,9 @@ extension Leader {
     _ proposal: Proposal, at now: Instant, _ context: inout PeerContext,
     into effects: inout [PeerEffect]
   ) {
-    guard phase == .broadcast, proposal.zxid == lastProposed.next else { return }
+    guard nextZxid == proposal.zxid else { return }
     lastProposed = proposal.zxid
+    if let config = proposal.newConfig { context.see(config, into: &effects) }
     context.history.append(proposal)
     effects.append(.append(proposal))
     let packet = Self.packet(.proposal, proposal)
@@ -59,19 +60,24 @@ extension Leader {
   mutating func commitWhatIsAgreed(
     _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {
-    guard phase == .broadcast else { return }
-    while let next = context.history.pending.first,
-      context.ensemble.isQuorum(where: { (acked[$0] ?? .lowest) >= next.zxid }),
+    while phase == .broadcast, successor == nil, let next = context.history.pending.first,
+      context.membership.isQuorum(
+        for: next.zxid, where: { (acked[$0] ?? .lowest) >= next.zxid }),
       let proposal = context.history.commitFirst()
     {
-      let commit = QuorumPacket(.commit, zxid: proposal.zxid.rawValue)
-      for learner in learners where learner.isForwarding {
-        effects.append(
-          .send(learner.isObserver ? Self.packet(.inform, proposal) : commit, to: learner.id))
+      if context.membership.nextZxid == proposal.zxid, let config = context.membership.next {
+        activate(config, by: proposal, &context, into: &effects)
+      } else {
+        let commit = QuorumPacket(.commit, zxid: proposal.zxid.rawValue)
+        for learner in learners where learner.isForwarding {
+          effects.append(
+            .send(learner.isObserver ? Self.packet(.inform, proposal) : commit, to: learner.id))
+        }
       }
       effects.append(.commit(proposal))
       releaseSyncs(upTo: proposal.zxid, into: &effects)
     }
+    if resignBy != nil, context.history.pending.isEmpty { context.hasResigned = true }
   }
 
   // MARK: Learners' clients
@@ -158,7 +164,7 @@ extension Leader {
       // Learners that fell silent have been closed at their deadlines.
       var present: Set<ServerID> = [context.own]
       for learner in learners where !learner.isObserver { present.insert(learner.server) }
-      if !context.ensemble.isQuorum(present) {
+      if !context.membership.isQuorum(present) {
         context.endOfRole = "too few followers: \(present.sorted().map(\.description))"
       }
     }

@@ -17,7 +17,7 @@ extension Leader {
     else { return close(id, into: &effects) }
     let server = ServerID(info.serverID)
     learners[index].server = server
-    learners[index].isObserver = packet.type == .observerInfo || !context.ensemble.isVoter(server)
+    learners[index].isObserver = packet.type == .observerInfo
     learners[index].stage = .waitingForEpoch
     // A server that connects again has given up its former connection.
     for other in learners where other.server == server && other.id != id {
@@ -25,7 +25,7 @@ extension Leader {
     }
     let accepted = Zxid(rawValue: packet.zxid).epoch
     guard phase == .discovery else {
-      if accepted > epoch, context.ensemble.isVoter(server) {
+      if accepted > epoch, context.membership.isVoter(server) {
         // It has promised a later epoch to somebody who never got a quorum, and could not join us
         // before the next election: hold it now.
         context.endOfRole = "voter \(server) has accepted epoch \(accepted), later than \(epoch)"
@@ -42,10 +42,10 @@ extension Leader {
     _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {
     // A stranger's word would only drive the epoch up.
-    guard context.ensemble.contains(server) else { return }
+    guard context.membership.contains(server) else { return }
     if accepted >= epoch { epoch = accepted + 1 }
-    if context.ensemble.isVoter(server) { connected.insert(server) }
-    guard connected.contains(context.own), context.ensemble.isQuorum(connected) else { return }
+    if context.membership.isVoter(server) { connected.insert(server) }
+    guard connected.contains(context.own), context.membership.isQuorum(connected) else { return }
     context.epochs.accepted = epoch
     effects.append(.persistAcceptedEpoch(epoch))
     phase = .history
@@ -100,11 +100,12 @@ extension Leader {
     of server: ServerID, at now: Instant, _ context: inout PeerContext,
     into effects: inout [PeerEffect]
   ) {
-    if context.ensemble.isVoter(server) { ackedEpoch.insert(server) }
-    guard ackedEpoch.contains(context.own), context.ensemble.isQuorum(ackedEpoch) else { return }
+    if context.membership.isVoter(server) { ackedEpoch.insert(server) }
+    guard ackedEpoch.contains(context.own), context.membership.isQuorum(ackedEpoch) else { return }
     context.epochs.current = epoch
     effects.append(.persistCurrentEpoch(epoch))
     lastProposed = Zxid(epoch: epoch, counter: 0)
+    versionFirstConfig(&context, into: &effects)
     phase = .synchronization
     phaseDeadline = now.advanced(milliseconds: context.timing.initTimeoutMs)
     for learner in learners where learner.stage == .waitingForHistory {

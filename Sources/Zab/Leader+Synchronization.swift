@@ -8,6 +8,10 @@ extension Leader {
   mutating func opens(
     _ index: Int, at now: Instant, _ context: PeerContext, into effects: inout [PeerEffect]
   ) {
+    if context.configuration.forcesSnapshots {
+      return synchronize(
+        index, by: SyncPlan.snapshot(context.history), at: now, context, into: &effects)
+    }
     switch SyncPlan.step(learnerLast: learners[index].lastLogged, history: context.history) {
     case .ready(let plan):
       synchronize(index, by: plan, at: now, context, into: &effects)
@@ -24,6 +28,8 @@ extension Leader {
     into effects: inout [PeerEffect]
   ) {
     let id = learners[index].id
+    guard admits(learners[index], by: plan, context) else { return close(id, into: &effects) }
+    learners[index].takesSnapshot = plan.opening == .snapshot
     switch plan.opening {
     case .diff(let zxid):
       effects.append(.send(QuorumPacket(.diff, zxid: zxid.rawValue), to: id))
@@ -43,10 +49,26 @@ extension Leader {
     }
     let newLeader = QuorumPacket(
       .newLeader, zxid: Zxid(epoch: epoch, counter: 0).rawValue,
-      data: context.configuration.configText)
+      data: context.membership.lastSeen.bytes)
     effects.append(.send(newLeader, to: id))
     learners[index].stage = .synchronizing
     learners[index].deadline = now.advanced(milliseconds: context.timing.initTimeoutMs)
+  }
+
+  /// Observers wait for their turn when too many learners are being brought up, by trying again
+  /// later; the quorum is never kept waiting.
+  private func admits(
+    _ learner: LearnerConnection, by plan: SyncPlan, _ context: PeerContext
+  ) -> Bool {
+    guard learner.isObserver else { return true }
+    let usesSnapshot = plan.opening == .snapshot
+    let others = learners.count {
+      $0.stage == .synchronizing && $0.takesSnapshot == usesSnapshot
+    }
+    let limit =
+      usesSnapshot
+      ? context.configuration.maxConcurrentSnapshots : context.configuration.maxConcurrentDiffs
+    return others < limit
   }
 
   static func packet(_ type: PacketType, _ proposal: Proposal) -> QuorumPacket {
@@ -86,10 +108,11 @@ extension Leader {
   private mutating func establishIfAgreed(
     at now: Instant, _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {
-    guard phase == .synchronization, context.ensemble.isQuorum(ackedNewLeader) else { return }
+    guard phase == .synchronization, context.membership.isQuorum(ackedNewLeader) else { return }
     phase = .broadcast
     // The server begins to serve before any learner is told that it may.
     nextPing = now.advanced(milliseconds: context.timing.tickTimeMs / 2)
+    completeConfig(at: now, &context, into: &effects)
     effects.append(.startServing(epoch: epoch))
     for index in learners.indices where learners[index].stage == .synced {
       learners[index].deadline = now.advanced(milliseconds: context.timing.syncTimeoutMs)

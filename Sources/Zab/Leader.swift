@@ -33,6 +33,8 @@ struct LearnerConnection: Sendable {
   var server = ServerID(-1)
   var isObserver = false
   var stage = Stage.greeting
+  /// While it is brought up: whether a snapshot is sent to it.
+  var takesSnapshot = false
   var lastLogged = Zxid.zero
   /// When patience with this learner ends.
   var deadline: Instant
@@ -87,18 +89,28 @@ struct Leader: Sendable {
   var pendingSyncs: [(after: Zxid, learner: LearnerID?)] = []
   var phaseDeadline: Instant
   var nextPing: Instant = .distantFuture
+  /// Whom a reconfiguration has put in our place: nothing is committed here any more.
+  var successor: ServerID?
+  /// Set when this server is about to end: until then what is proposed may still be committed.
+  var resignBy: Instant?
   /// The quorum is examined at every other ping.
   var examinesQuorum = false
 
   init(_ context: inout PeerContext, at now: Instant, into effects: inout [PeerEffect]) {
-    phaseDeadline = now.advanced(milliseconds: context.timing.initTimeoutMs)
+    let waitMs = context.timing.epochWaitMs ?? context.timing.initTimeoutMs
+    phaseDeadline = now.advanced(milliseconds: waitMs)
     propose(epochAfter: context.epochs.accepted, by: context.own, at: now, &context, into: &effects)
   }
 
   // MARK: What is known
 
   var isBroadcasting: Bool { phase == .broadcast }
-  var nextZxid: Zxid? { phase == .broadcast ? lastProposed.next : nil }
+  var nextZxid: Zxid? {
+    phase == .broadcast && successor == nil && resignBy == nil ? lastProposed.next : nil
+  }
+  func isSynced(_ server: ServerID) -> Bool {
+    learners.contains { $0.server == server && !$0.isObserver && $0.stage == .synced }
+  }
   var syncedLearners: [ServerID] {
     learners.filter { $0.stage == .synced }.map(\.server).sorted()
   }
@@ -109,7 +121,8 @@ struct Leader: Sendable {
   var nextDeadline: Instant {
     let learnerDeadline =
       learners.lazy.filter { $0.owesAnswer(in: phase) }.map(\.deadline).min() ?? .distantFuture
-    return min(phase == .broadcast ? nextPing : phaseDeadline, learnerDeadline)
+    let due = min(phase == .broadcast ? nextPing : phaseDeadline, learnerDeadline)
+    return min(due, resignBy ?? .distantFuture)
   }
 
   func index(of id: LearnerID) -> Int? { learners.firstIndex { $0.id == id } }
@@ -126,6 +139,7 @@ struct Leader: Sendable {
       learners.append(LearnerConnection(id: id, deadline: deadline))
     case .learnerDisconnected(let id):
       drop(id)
+      endIfLeft(&context)
     case .learnerPacket(let id, let packet):
       received(packet, from: id, at: now, &context, into: &effects)
     case .logRead(let id, let log):
@@ -187,6 +201,7 @@ struct Leader: Sendable {
     for learner in learners where learner.owesAnswer(in: phase) && now >= learner.deadline {
       close(learner.id, into: &effects)
     }
+    if let resignBy, now >= resignBy { context.hasResigned = true }
     if phase == .broadcast {
       if now >= nextPing { ping(at: now, &context, into: &effects) }
     } else if now >= phaseDeadline {

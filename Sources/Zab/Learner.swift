@@ -26,6 +26,8 @@ struct Learner: Sendable {
   /// The epoch of the leader, once it has said so.
   var epoch: Int64 = 0
   private var newLeaderZxid = Zxid.zero
+  /// What came with NEWLEADER, in force from UPTODATE on.
+  private var newLeaderConfig: EnsembleConfig?
   /// What must be durable before NEWLEADER may be acknowledged.
   private var secureThrough = Zxid.zero
   private var attempts = 1
@@ -40,7 +42,7 @@ struct Learner: Sendable {
     of server: ServerID, _ context: PeerContext, at now: Instant, into effects: inout [PeerEffect]
   ) {
     self.server = server
-    deadline = now.advanced(milliseconds: context.timing.initTimeoutMs)
+    deadline = now.advanced(milliseconds: context.timing.connectTimeoutMs)
     effects.append(.connectToLeader(server))
   }
 
@@ -107,10 +109,10 @@ struct Learner: Sendable {
   ) {
     guard phase == .connecting else { return }
     phase = .discovery
-    let isVoter = context.ensemble.isVoter(context.own)
+    deadline = now.advanced(milliseconds: context.timing.initTimeoutMs)
     send(
       QuorumPacket(
-        isVoter ? .followerInfo : .observerInfo,
+        context.membership.isObserver(context.own) ? .observerInfo : .followerInfo,
         zxid: Zxid(epoch: context.epochs.accepted, counter: 0).rawValue,
         data: LearnerInfo(serverID: context.own.rawValue).encoded()),
       into: &effects)
@@ -188,21 +190,34 @@ struct Learner: Sendable {
     switch packet.type {
     case .proposal:
       proposed(packet, packet.data ?? [], &context, into: &effects)
-    case .commit, .commitAndActivate:
+    case .commit:
       committed(Zxid(rawValue: packet.zxid), &context, into: &effects)
+    case .commitAndActivate:
+      activated(packet, &context, into: &effects)
     case .inform:
       proposed(packet, packet.data ?? [], &context, into: &effects)
       committed(Zxid(rawValue: packet.zxid), &context, into: &effects)
     case .informAndActivate:
-      // The leader that the new configuration suggests comes first; memberships stay as configured.
+      // The leader that the new configuration suggests comes first.
       proposed(packet, Array((packet.data ?? []).dropFirst(8)), &context, into: &effects)
-      committed(Zxid(rawValue: packet.zxid), &context, into: &effects)
+      activated(packet, &context, into: &effects)
     case .newLeader where phase == .synchronizing:
       newLeaderZxid = Zxid(rawValue: packet.zxid)
+      if let data = packet.data, data.count > 1,
+        let config = try? EnsembleConfig(text: String(decoding: data, as: UTF8.self))
+      {
+        context.see(config, into: &effects)
+        newLeaderConfig = config
+      }
       secureThrough = context.history.lastLogged
       phase = .securing
       secure(&context, into: &effects)
     case .upToDate where phase == .secured:
+      if let config = newLeaderConfig, changesRole(config, suggested: nil, &context, into: &effects)
+      {
+        context.endOfRole = "the ensemble has changed: \(config.version)"
+        return
+      }
       phase = .serving
       send(
         QuorumPacket(.ack, zxid: Zxid(epoch: epoch, counter: 0).rawValue), into: &effects)
@@ -233,6 +248,7 @@ struct Learner: Sendable {
       return
     }
     let proposal = Proposal(zxid: zxid, data: data)
+    if let config = proposal.newConfig { context.see(config, into: &effects) }
     context.history.append(proposal)
     effects.append(.append(proposal))
     // Before NEWLEADER is acknowledged the leader expects no other ACK; `secure` makes up for it.
@@ -255,6 +271,42 @@ struct Learner: Sendable {
     effects.append(.commit(proposal))
   }
 
+  // MARK: Changes of the ensemble
+
+  /// COMMITANDACTIVATE or INFORMANDACTIVATE: the oldest transaction that waits is a
+  /// reconfiguration, and is agreed on.
+  private func activated(
+    _ packet: QuorumPacket, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    let data = packet.data ?? []
+    var reader = ByteReader(data.span.bytes)
+    guard let suggested = try? reader.readInt64() else { return unexpected(packet, &context) }
+    let config = context.history.pending.first?.newConfig
+    var isMajor = false
+    if let config {
+      isMajor = changesRole(config, suggested: ServerID(suggested), &context, into: &effects)
+    }
+    committed(Zxid(rawValue: packet.zxid), &context, into: &effects)
+    guard isMajor, context.endOfRole == nil else { return }
+    context.appointed = ServerID(suggested)
+    context.endOfRole = "the ensemble has changed: \(Zxid(rawValue: packet.zxid))"
+  }
+
+  /// Puts a configuration in force; true if it gives this server another role or another leader.
+  private func changesRole(
+    _ config: EnsembleConfig, suggested: ServerID?, _ context: inout PeerContext,
+    into effects: inout [PeerEffect]
+  ) -> Bool {
+    let former = context.membership.current
+    let wasObserver = context.membership.isObserver(context.own)
+    guard context.activate(config, into: &effects), !config.hasSameMembers(as: former) else {
+      return false
+    }
+    let hasOtherRole = wasObserver != context.membership.isObserver(context.own)
+    if let suggested { return hasOtherRole || suggested != server }
+    return hasOtherRole || !config.hasSameAddress(of: server, as: former)
+  }
+
   // MARK: Durability
 
   mutating func flushed(
@@ -275,7 +327,7 @@ struct Learner: Sendable {
     }
     phase = .secured
     send(QuorumPacket(.ack, zxid: newLeaderZxid.rawValue), into: &effects)
-    guard context.ensemble.isVoter(context.own) else { return }
+    guard !context.membership.isObserver(context.own) else { return }
     for proposal in context.history.pending.elements { acknowledge(proposal.zxid, into: &effects) }
   }
 

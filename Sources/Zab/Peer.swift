@@ -12,21 +12,23 @@ import ZooKeeperProtocol
 /// What a peer is and how patient it is.
 public struct PeerConfiguration: Sendable {
   public var own: ServerID
-  public var ensemble: Ensemble
+  public var membership: Membership
   public var timing: EnsembleTiming
-  /// The ensemble in the words of a dynamic configuration file, for NEWLEADER.
-  public var configText: [UInt8]
   /// Applied transactions kept at hand for learners (`commitLogCount`).
   public var commitLogCount = 500
 
+  /// How many learners may be brought up by a snapshot, and how many by a DIFF, at the same time.
+  public var maxConcurrentSnapshots = 10
+  public var maxConcurrentDiffs = 100
+  /// Whether learners are always brought up by a snapshot.
+  public var forcesSnapshots = false
+
   public init(
-    own: ServerID, ensemble: Ensemble, timing: EnsembleTiming = EnsembleTiming(),
-    configText: [UInt8] = []
+    own: ServerID, membership: Membership, timing: EnsembleTiming = EnsembleTiming()
   ) {
     self.own = own
-    self.ensemble = ensemble
+    self.membership = membership
     self.timing = timing
-    self.configText = configText
   }
 }
 
@@ -44,14 +46,33 @@ public struct Epochs: Hashable, Sendable {
 /// What every role works on.
 struct PeerContext: Sendable {
   let configuration: PeerConfiguration
+  var membership: Membership
   var epochs: Epochs
   var history: TransactionHistory
   /// Set by a role that has to end; the peer then looks for a leader again.
   var endOfRole: String?
+  /// Whom a reconfiguration has named as the next leader: no election is needed then.
+  var appointed: ServerID?
+  /// Set by a leader that was asked to resign and has nothing left to do.
+  var hasResigned = false
 
   var own: ServerID { configuration.own }
-  var ensemble: Ensemble { configuration.ensemble }
   var timing: EnsembleTiming { configuration.timing }
+}
+
+extension PeerContext {
+  /// Notes a configuration that was proposed.
+  mutating func see(_ config: EnsembleConfig, into effects: inout [PeerEffect]) {
+    if membership.see(config) { effects.append(.configSeen(config)) }
+  }
+
+  /// Puts a configuration in force; false if it is nothing new.
+  @discardableResult
+  mutating func activate(_ config: EnsembleConfig, into effects: inout [PeerEffect]) -> Bool {
+    guard membership.activate(config) else { return false }
+    effects.append(.configActivated(config))
+    return true
+  }
 }
 
 /// One server of a ZAB ensemble, as a protocol machine.
@@ -60,6 +81,8 @@ public struct Peer: Sendable {
   private var election: Election
   private var leader: Leader?
   private var learner: Learner?
+  /// Whether this server has resigned: it waits for its end.
+  private var isResting = false
   /// Why the last role ended, for the log.
   public private(set) var lastEndOfRole: String?
 
@@ -75,11 +98,12 @@ public struct Peer: Sendable {
     epochs.current = max(epochs.current, lastProcessed.epoch)
     epochs.accepted = max(epochs.accepted, epochs.current)
     context = PeerContext(
-      configuration: configuration, epochs: epochs,
+      configuration: configuration, membership: configuration.membership, epochs: epochs,
       history: TransactionHistory(
         lastProcessed: lastProcessed, recent: recent, limit: configuration.commitLogCount))
     election = Election(
-      own: configuration.own, ensemble: configuration.ensemble, timing: configuration.timing)
+      own: configuration.own, membership: configuration.membership,
+      timing: configuration.timing)
   }
 
   // MARK: What is known
@@ -90,12 +114,19 @@ public struct Peer: Sendable {
   public var vote: Vote { election.vote }
   /// The leader this server leads as, follows or tries to follow.
   public var leaderID: ServerID? { state == .looking ? nil : election.vote.leader }
+  public var membership: Membership { context.membership }
   /// Whether clients are served.
   public var isServing: Bool { leader?.isBroadcasting ?? learner?.isServing ?? false }
   /// The zxid the next proposed transaction must have; nil unless this server leads and serves.
   public var nextZxid: Zxid? { leader?.nextZxid }
   /// Servers whose connections the leader has brought up to date, ascending.
   public var syncedLearners: [ServerID] { leader?.syncedLearners ?? [] }
+  /// Whether this server leads and a quorum of these members has all that is committed.
+  public func hasSyncedQuorum(of config: EnsembleConfig) -> Bool {
+    guard let leader else { return false }
+    let ensemble = config.ensemble
+    return ensemble.isQuorum { $0 == context.own || leader.isSynced($0) }
+  }
   /// Learners' connections to the leader: all of them, and those of observers.
   public var learnerCounts: (all: Int, observers: Int) { leader?.learnerCounts ?? (0, 0) }
 
@@ -115,6 +146,10 @@ public struct Peer: Sendable {
     switch event {
     case .start:
       look(at: now, into: &effects)
+    case .heardConfig(let config):
+      heard(config, at: now, into: &effects)
+    case .resign:
+      resign(at: now, into: &effects)
     case .electionLinkUp(let peer):
       var asked: [Election.Effect] = []
       election.linkUp(peer, into: &asked)
@@ -149,15 +184,82 @@ public struct Peer: Sendable {
     if isServing, election.vote.peerEpoch != context.epochs.current {
       election.established(epoch: context.epochs.current)
     }
-    if let reason = context.endOfRole {
+    if election.membershipVersions != context.membership.versions {
+      election.membership = context.membership
+    }
+    if context.hasResigned {
+      context.endOfRole = nil
+      rest(into: &effects)
+    } else if let reason = context.endOfRole {
       context.endOfRole = nil
       lastEndOfRole = reason
-      look(at: now, into: &effects)
+      election.membership = context.membership
+      if let appointed = context.appointed {
+        take(appointed, at: now, into: &effects)
+      } else {
+        look(at: now, into: &effects)
+      }
     }
+  }
+
+  // MARK: Changes of the ensemble
+
+  /// Somebody's vote carries a configuration. Only a server without a leader needs it: it may have
+  /// missed the change and look for a leader among those who are gone.
+  private mutating func heard(
+    _ config: EnsembleConfig, at now: Instant, into effects: inout [PeerEffect]
+  ) {
+    guard state == .looking, !isResting else { return }
+    let former = context.membership.current
+    guard context.activate(config, into: &effects), !config.hasSameMembers(as: former) else {
+      return
+    }
+    election.membership = context.membership
+    look(at: now, into: &effects)
+  }
+
+  /// Takes up the role that a reconfiguration has given this server, without an election.
+  private mutating func take(
+    _ server: ServerID, at now: Instant, into effects: inout [PeerEffect]
+  ) {
+    context.appointed = nil
+    leave(into: &effects)
+    effects.append(.roleChanged(.looking, leader: nil))
+    var asked: [Election.Effect] = []
+    election.appoint(server, zxid: context.history.lastLogged, into: &asked)
+    carryOut(asked, at: now, into: &effects)
+  }
+
+  /// A leader finishes what it has proposed, so that its clients have their answers; then, or at
+  /// once if this server does not lead, it takes no part any more.
+  private mutating func resign(at now: Instant, into effects: inout [PeerEffect]) {
+    if let leader, leader.isBroadcasting {
+      self.leader?.resign(at: now, &context)
+    } else {
+      context.hasResigned = true
+    }
+  }
+
+  private mutating func rest(into effects: inout [PeerEffect]) {
+    guard !isResting else { return }
+    isResting = true
+    leave(into: &effects)
+    election.retire()
+    effects.append(.resigned)
   }
 
   /// Ends whatever role there was, and begins an election.
   private mutating func look(at now: Instant, into effects: inout [PeerEffect]) {
+    guard !isResting else { return }
+    leave(into: &effects)
+    effects.append(.roleChanged(.looking, leader: nil))
+    var asked: [Election.Effect] = []
+    election.begin(
+      zxid: context.history.lastLogged, peerEpoch: context.epochs.current, at: now, into: &asked)
+    carryOut(asked, at: now, into: &effects)
+  }
+
+  private mutating func leave(into effects: inout [PeerEffect]) {
     if isServing { effects.append(.stopServing) }
     leader?.closeAll(into: &effects)
     if learner != nil { effects.append(.closeLeaderConnection) }
@@ -168,11 +270,6 @@ public struct Peer: Sendable {
       effects.append(.fastForward)
       context.history.fastForward()
     }
-    effects.append(.roleChanged(.looking, leader: nil))
-    var asked: [Election.Effect] = []
-    election.begin(
-      zxid: context.history.lastLogged, peerEpoch: context.epochs.current, at: now, into: &asked)
-    carryOut(asked, at: now, into: &effects)
   }
 
   /// Passes on what the election asks for, and takes up the role it has decided on.

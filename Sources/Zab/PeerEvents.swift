@@ -13,6 +13,10 @@ public enum PeerEvent: Sendable {
   /// A link over which notifications to this server leave has come up.
   case electionLinkUp(ServerID)
   case notification(Notification, from: ServerID)
+  /// The configuration that a notification carried, if it is newer than this server's; before it.
+  case heardConfig(EnsembleConfig)
+  /// The server is about to end: a leader hands over as well as it can.
+  case resign
 
   // The connection to the leader.
   case leaderConnected
@@ -70,6 +74,14 @@ public enum PeerEffect: Hashable, Sendable {
   case sendSnapshot(Zxid, to: LearnerID)
   case readLog(LearnerID, from: Zxid, through: Zxid)
   case close(LearnerID)
+
+  // Changes of the ensemble.
+  /// *Durable.* A configuration has been proposed.
+  case configSeen(EnsembleConfig)
+  /// *Durable.* A configuration is in force.
+  case configActivated(EnsembleConfig)
+  /// The answer to `resign`: nothing more will be asked for.
+  case resigned
 
   // Disk.
   /// *Durable.*

@@ -13,6 +13,8 @@ public struct TxnResult: Hashable, Sendable {
   public var path = ""
   /// Of what was created or changed; nil where the reply has no stat.
   public var stat: Stat?
+  /// Of a reconfiguration: the new configuration.
+  public var data: [UInt8]?
   /// One for each operation of a multi.
   public var nested: [TxnResult] = []
 
@@ -40,6 +42,7 @@ extension DataTree {
         result.path = path
         let index = try setData(path, data, version: version, header: header, changes: &changes)
         result.stat = stat(of: index)
+        if header.type == .reconfig { result.data = data }
       case .setACL(let path, let acl, let version):
         result.path = path
         let index = try setACL(path, acl, version: version)

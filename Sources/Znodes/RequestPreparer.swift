@@ -20,6 +20,8 @@ public struct WriteRequest: Hashable, Sendable {
   public var identities: [AuthID]
   /// The server that the client is connected to.
   public var owner: Int64
+  /// Of a reconfig: the lines of the new configuration without its version, or why there is none.
+  public var reconfiguration: Result<[UInt8], ZooKeeperError>?
 
   public init(
     session: Int64, cxid: Int32, type: OpCode, body: [UInt8], identities: [AuthID] = [],
@@ -125,7 +127,7 @@ public struct RequestPreparer: Sendable {
     case .deleteContainer:
       return try deleteContainer(
         String(decoding: request.body, as: UTF8.self), header: header, over: database)
-    case .reconfig: throw .reconfigDisabled
+    case .reconfig: return try prepareReconfig(request, header: header, over: database)
     case .multi:
       let multi = try decode { (reader: inout ByteReader) throws(ByteError) in
         try MultiRequest(from: &reader)

@@ -13,6 +13,9 @@ extension TxnResult {
       writer.writeJuteString(path)
       (stat ?? Stat()).write(to: &writer)
     case .setData, .setACL, .check: (stat ?? Stat()).write(to: &writer)
+    case .reconfig:
+      writer.writeJuteBuffer(data)
+      (stat ?? Stat()).write(to: &writer)
     case .multi: MultiResponse(nested.map(\.multiResult)).write(to: &writer)
     default: break
     }

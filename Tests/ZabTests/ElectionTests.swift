@@ -5,10 +5,16 @@ import ZooKeeperProtocol
 @testable import Zab
 
 @Suite struct ElectionTests {
-  static let ensemble = Ensemble(voters: (1...3).map { ServerID($0) }, observers: [ServerID(9)])
+  static let membership = Membership(
+    EnsembleConfig(
+      servers: ([1, 2, 3, 9] as [Int64]).map { id in
+        var server = EnsembleServer(id: id, host: "s\(id)", quorumPort: 2888, electionPort: 3888)
+        server.isObserver = id == 9
+        return server
+      }))
 
   static func election(_ own: Int64) -> Election {
-    Election(own: ServerID(own), ensemble: ensemble, timing: EnsembleTiming())
+    Election(own: ServerID(own), membership: membership, timing: EnsembleTiming())
   }
 
   static func notification(

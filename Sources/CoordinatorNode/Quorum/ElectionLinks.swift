@@ -26,6 +26,12 @@ final class ElectionLinks {
   private var resolving: Set<ServerID> = []
   private var server: Server?
 
+  /// Where servers greeted from that are in no configuration we know; they may want to join.
+  private var strangers: [ServerID: EnsembleServer] = [:]
+  private static let maxStrangers = 64
+
+  /// A member of the configuration in force, or of the one to come.
+  var member: ((ServerID) -> EnsembleServer?)?
   var onLinkUp: ((ServerID) -> Void)?
   var onMessage: ((ElectionMessage, ServerID) -> Void)?
 
@@ -38,8 +44,10 @@ final class ElectionLinks {
   /// Opens the election port; fails when it is taken.
   func listen(at address: SocketAddress, on group: EventLoopGroup) throws(SystemError) {
     var options = ServerOptions()
-    options.limits = Self.limits
+    options.limits = Self.limits(config)
     options.name = "election"
+    options.tls = config.security.quorumTLS.server
+    options.isTLSOptional = config.security.quorumTLS.isOptional
     let handler = LoopConfined(self)
     server = try Server(at: address, on: group, options: options) { _ in .stream(handler.value) }
   }
@@ -61,10 +69,10 @@ final class ElectionLinks {
   }
 
   /// Votes are short; real servers take no more than this either.
-  private static var limits: ConnectionLimits {
+  private static func limits(_ config: CoordinatorConfig) -> ConnectionLimits {
     var limits = ConnectionLimits()
     limits.maxFrameBytes = 512 * 1024
-    limits.connectTimeoutMs = 5000
+    limits.connectTimeoutMs = Int64(config.electionConnectTimeoutMs)
     return limits
   }
 
@@ -72,14 +80,15 @@ final class ElectionLinks {
   /// what it has to say again, and that tries again.
   private func connect(to peer: ServerID) {
     guard links[peer] == nil, attempts[peer] == nil, !resolving.contains(peer),
-      let member = config.membership.server(peer.rawValue)
+      let member = member?(peer) ?? strangers[peer]
     else { return }
     resolving.insert(peer)
     QuorumAddress.resolve(member.host, port: member.electionPort, on: loop) { address in
       self.resolving.remove(peer)
       guard let address, self.links[peer] == nil, self.attempts[peer] == nil else { return }
       self.attempts[peer] = Connection.connect(
-        to: address, on: self.loop, .stream(self), limits: Self.limits, context: Context(peer))
+        to: address, on: self.loop, .stream(self), limits: Self.limits(self.config),
+        context: Context(peer), tls: self.config.security.quorumTLS.client, host: member.host)
     }
   }
 
@@ -104,10 +113,26 @@ final class ElectionLinks {
 
   // MARK: Greeting
 
+  /// A server that is no member yet is talked to where members may change: it learns who leads, and
+  /// follows without a vote until it is added.
+  private func admit(_ greeting: ElectionGreeting) -> Bool {
+    guard config.reconfigEnabled, greeting.server >= 0 else { return false }
+    let parts = greeting.address.split(separator: "|").first.map(String.init) ?? ""
+    guard let colon = parts.lastIndex(of: ":"),
+      let port = UInt16(parts[parts.index(after: colon)...])
+    else { return false }
+    let host = parts[..<colon].filter { $0 != "[" && $0 != "]" }
+    let peer = ServerID(greeting.server)
+    guard strangers[peer] != nil || strangers.count < Self.maxStrangers else { return false }
+    strangers[peer] = EnsembleServer(
+      id: greeting.server, host: host, quorumPort: 0, electionPort: port)
+    return true
+  }
+
   /// An accepted connection has said who it is.
   private func greeted(_ greeting: ElectionGreeting, on connection: Connection) {
     let peer = ServerID(greeting.server)
-    guard config.membership.server(peer.rawValue) != nil else {
+    guard member?(peer) != nil || admit(greeting) else {
       CoordinatorLog.quorum.warn(
         "election connection refused: not a member",
         ["server": peer, "peer": connection.peer])
@@ -132,7 +157,7 @@ final class ElectionLinks {
 extension ElectionLinks: StreamHandler {
   func opened(_ connection: Connection) {
     guard let context = connection.context as? Context,
-      let member = config.membership.server(own.rawValue)
+      let member = member?(own) ?? config.ownServer
     else { return }  // accepted: the peer greets first
     ElectionGreeting(server: own.rawValue, address: member.electionAddress)
       .write(to: &connection.output)

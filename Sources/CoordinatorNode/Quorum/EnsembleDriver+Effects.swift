@@ -11,13 +11,12 @@ extension EnsembleDriver {
   func carryOut(_ effect: PeerEffect) {
     switch effect {
     case .notify(let notification, let server):
-      links.send(notification.message(config: config.membership.bytes), to: server)
+      links.send(notification.message(config: configBytes), to: server)
     case .roleChanged(let state, let leader):
       changeRole(state, leader)
     case .connectToLeader(let server):
-      guard let member = config.membership.server(server.rawValue) else { return }
-      leader.connect(
-        to: member, timeoutMs: Int64(config.tickTimeMs) * Int64(config.initLimit))
+      guard let member = member(server) else { return handle(.leaderDisconnected) }
+      leader.connect(to: member, timeoutMs: config.ensembleTiming.connectTimeoutMs)
     case .closeLeaderConnection:
       leader.close()
     case .sendToLeader(let packet, let durability):
@@ -43,6 +42,12 @@ extension EnsembleDriver {
   /// Effects on the disk, the tree and the clients.
   private func carryOutAtHome(_ effect: PeerEffect) {
     switch effect {
+    case .configSeen(let config):
+      configSeen(config)
+    case .configActivated(let config):
+      configActivated(config)
+    case .resigned:
+      onResigned?()
     case .persistAcceptedEpoch(let epoch):
       persist("acceptedEpoch", epoch)
     case .persistCurrentEpoch(let epoch):
@@ -60,6 +65,7 @@ extension EnsembleDriver {
       startServing(epoch)
     case .stopServing:
       coordinator.stopServing()
+      reconfigProposed = 0
       proposed.removeAll()
       syncs.removeAll()
     case .request(let learner, let data, let identities):
@@ -124,7 +130,7 @@ extension EnsembleDriver {
     }
   }
 
-  private func fail(_ error: StorageError) {
+  func fail(_ error: StorageError) {
     CoordinatorLog.quorum.error("cannot go on", ["reason": error])
     store.onFailure?(error)
   }
@@ -164,7 +170,7 @@ extension EnsembleDriver {
   private func replaceDatabase(_ database: Database, durable zxid: Zxid) {
     unapplied.removeAll()
     coordinator.replaceDatabase(database)
-    coordinator.setEnsembleConfig(config.membership.bytes, version: 0)
+    showConfig()
     leader.reset(durable: zxid)
   }
 

@@ -10,6 +10,7 @@
 
 import Bytes
 import Containers
+import Dispatch
 import Platform
 import Telemetry
 import Values
@@ -35,6 +36,16 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
   var proposed = RingQueue<Txn>()
   /// Syncs of clients here that the leader has not answered, oldest first.
   var syncs = RingQueue<(session: Int64, cxid: Int32)>()
+  /// The configuration in force, as votes carry it.
+  var configBytes: [UInt8]
+  /// A reconfiguration that was proposed here and may not be agreed on yet.
+  var reconfigProposed: Int64 = 0
+  /// Whether the static file was kept aside before it is rewritten.
+  var hasBackup = false
+  /// Called when this server has handed over what it had.
+  var onResigned: (() -> Void)?
+  /// Called when a reconfiguration gives this server another client address.
+  var onClientAddress: ((String, UInt16) -> Void)?
   var proposalSizes: (last: Int, min: Int, max: Int) = (-1, -1, -1)
 
   private var waiting = RingQueue<PeerEvent>()
@@ -66,18 +77,17 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
       config.peerConfiguration, epochs: epochs,
       lastProcessed: last,
       recent: recent.map { Proposal(zxid: Zxid(rawValue: $0.zxid), data: $0.bytes) })
+    configBytes = peer.membership.current.bytes
     let maxData = config.maxPacketBytes
     links = ElectionLinks(config, on: loop)
     learners = LearnerListener(
-      at: try Self.address(config, \.quorumPort), on: group, maxData: maxData)
+      at: try Self.address(config, \.quorumPort), on: group, maxData: maxData,
+      tls: config.security.quorumTLS)
     leader = LeaderLink(
       on: loop, durable: last, maxData: maxData,
-      extendedTypes: config.extendedTypesEnabled)
+      extendedTypes: config.extendedTypesEnabled, tls: config.security.quorumTLS.client)
     try settleEpochs(epochs)
-    let elections = try Self.address(config, \.electionPort)
-    do throws(SystemError) { try links.listen(at: elections, on: group) } catch {
-      throw .system(error)
-    }
+    try listenForVotes(at: try Self.address(config, \.electionPort))
     connect()
   }
 
@@ -96,6 +106,21 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     }
     guard let address = addresses.first else { throw .ensemble("\(own.host) has no address") }
     return address
+  }
+
+  /// A former life may still hold the port for a moment.
+  private func listenForVotes(at address: SocketAddress) throws(StorageError) {
+    var attempts = 0
+    while true {
+      do throws(SystemError) { return try links.listen(at: address, on: group) } catch {
+        attempts += 1
+        if config.electionPortBindRetry > 0, attempts >= config.electionPortBindRetry {
+          throw .system(error)
+        }
+        CoordinatorLog.quorum.warn("election port is taken; trying again", ["reason": error])
+        _ = DispatchSemaphore(value: 0).wait(timeout: .now() + 1)
+      }
+    }
   }
 
   private static func epochs(_ directory: DataDirectory) throws(StorageError) -> Epochs {
@@ -117,7 +142,11 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
 
   private func connect() {
     links.onLinkUp = { [unowned self] in handle(.electionLinkUp($0)) }
-    links.onMessage = { [unowned self] in handle(.notification(Notification($0), from: $1)) }
+    links.member = { [unowned self] in member($0) }
+    links.onMessage = { [unowned self] message, sender in
+      if let config = newerConfig(in: message) { handle(.heardConfig(config)) }
+      handle(.notification(Notification(message), from: sender))
+    }
     learners.onConnected = { [unowned self] in handle(.learnerConnected($0)) }
     learners.onPacket = { [unowned self] in handle(.learnerPacket($0, $1)) }
     learners.onDisconnected = { [unowned self] in handle(.learnerDisconnected($0)) }
@@ -134,11 +163,11 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
   /// Begins to look for a leader. On the loop.
   func start() {
     isStarted = true
-    coordinator.setEnsembleConfig(config.membership.bytes, version: 0)
+    showConfig()
     CoordinatorLog.quorum.info(
       "looking for a leader",
       [
-        "server": config.serverID, "members": config.servers.count,
+        "server": config.serverID, "members": peer.membership.current.servers.count,
         "zxid": "0x\(zxidText(peer.history.lastLogged.rawValue))",
         "epoch": peer.epochs.current,
       ])
@@ -199,7 +228,11 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
 
   /// Makes a request a transaction and broadcasts it.
   func propose(_ request: WriteRequest) {
-    guard peer.nextZxid != nil, let txn = coordinator.prepare(request) else { return }
+    guard peer.nextZxid != nil else { return }
+    var request = request
+    if request.type == .reconfig { request.reconfiguration = reconfiguration(request.body) }
+    guard let txn = coordinator.prepare(request) else { return }
+    if txn.header.type == .reconfig { reconfigProposed = txn.header.zxid }
     let data = txn.encoded()
     let sizes = proposalSizes
     proposalSizes = (
@@ -248,7 +281,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     status.syncedObservers = counts.observers
     status.leader = peer.leaderID.map { Int64($0.rawValue) }
     status.pendingSyncs = syncs.count
-    status.quorumSize = config.membership.ensemble.voters.count
+    status.quorumSize = peer.membership.ensemble.voters.count
     status.proposalSizes = proposalSizes
     return status
   }

@@ -2,19 +2,6 @@
 
 import Zab
 
-extension EnsembleConfig {
-  /// What `/zookeeper/config` shows, and NEWLEADER and votes carry.
-  var bytes: [UInt8] { Array(text.utf8) }
-
-  var ensemble: Ensemble {
-    Ensemble(
-      voters: servers.filter { !$0.isObserver }.map { ServerID($0.id) },
-      observers: servers.filter(\.isObserver).map { ServerID($0.id) },
-      weights: Dictionary(uniqueKeysWithValues: weights.map { (ServerID($0.key), $0.value) }),
-      groups: groups.keys.sorted().map { (groups[$0] ?? []).map { ServerID($0) } })
-  }
-}
-
 extension CoordinatorConfig {
   var ensembleTiming: EnsembleTiming {
     var timing = EnsembleTiming(
@@ -22,14 +9,20 @@ extension CoordinatorConfig {
     timing.minNotificationIntervalMs = peers.minNotificationMs
     timing.maxNotificationIntervalMs = peers.maxNotificationMs
     timing.connectRetryMs = peers.connectRetryMs
+    timing.connectLimit = Int64(connectToLearnerMasterLimit)
+    timing.epochWaitMs = peers.epochWaitMs
     return timing
   }
 
   var peerConfiguration: PeerConfiguration {
     var configuration = PeerConfiguration(
-      own: ServerID(serverID), ensemble: membership.ensemble, timing: ensembleTiming,
-      configText: membership.bytes)
+      own: ServerID(serverID),
+      membership: Membership(membership, next: lastSeenMembership, isChangeable: reconfigEnabled),
+      timing: ensembleTiming)
     configuration.commitLogCount = commitLogCount
+    configuration.maxConcurrentSnapshots = peers.maxConcurrentSnapshots
+    configuration.maxConcurrentDiffs = peers.maxConcurrentDiffs
+    configuration.forcesSnapshots = peers.forcesSnapshots
     return configuration
   }
 

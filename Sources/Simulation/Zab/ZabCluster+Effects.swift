@@ -48,6 +48,19 @@ extension ZabCluster {
   /// Effects on the server's own disk, tree and clients.
   private mutating func carryOutAtHome(_ effect: PeerEffect, _ index: Int) {
     switch effect {
+    case .configSeen(let config):
+      servers[index].disk.nextConfig = config
+    case .configActivated(let config):
+      trace.note(now, "\(servers[index].id) has configuration \(config.versionText)")
+      servers[index].disk.config = config
+      if let next = servers[index].disk.nextConfig, next.version <= config.version {
+        servers[index].disk.nextConfig = nil
+      }
+    case .resigned:
+      trace.note(now, "\(servers[index].id) has resigned")
+      crash(index)
+      let back = Int64.random(in: 20...1500, using: &random)
+      schedule(.restart(server: index, life: servers[index].life), inMs: back)
     case .persistAcceptedEpoch(let epoch):
       if sabotage != .forgetsEpochs { servers[index].disk.epochs.accepted = epoch }
     case .persistCurrentEpoch(let epoch):
@@ -73,7 +86,7 @@ extension ZabCluster {
           + ZabInvariants.text(servers[index].tree))
       if servers[index].isLeading {
         invariants.leaderServes(
-          servers[index], epoch: epoch, servers: servers, ensemble: ensemble)
+          servers[index], epoch: epoch, servers: servers, ensemble: ensemble(of: index))
       } else {
         invariants.learnerServes(servers[index])
       }
@@ -89,7 +102,8 @@ extension ZabCluster {
     guard let link = electionLinks[pair], let connection = network[link] else { return }
     schedule(
       network.send(
-        .notification(notification), over: link, toAccepter: connection.accepter == to, at: now,
+        .notification(notification, servers[from].disk.config), over: link,
+        toAccepter: connection.accepter == to, at: now,
         using: &random))
   }
 
@@ -121,8 +135,40 @@ extension ZabCluster {
     guard servers[index].isServing else { return }
     invariants.applied(servers[index])
     guard servers[index].isLeading else { return }
-    invariants.acknowledges(proposal.zxid, servers: servers, ensemble: ensemble)
+    invariants.acknowledges(proposal.zxid, servers: servers, ensemble: ensemble(of: index))
     acknowledged += 1
+    if proposal.newConfig != nil { reconfigured += 1 }
+  }
+
+  private func ensemble(of index: Int) -> Ensemble {
+    servers[index].peer?.membership.ensemble ?? Ensemble(voters: [])
+  }
+
+  // MARK: Changes of the ensemble
+
+  /// Gives a random server another role, if the leader finds a quorum of what that makes.
+  mutating func offerReconfiguration() {
+    schedule(.reconfigure, inMs: Int64.random(in: 100...800, using: &random))
+    let subject = servers[Int(random.next() % UInt64(servers.count))].id
+    let role = random.next() % 3
+    guard let leader = servers.indices.first(where: { servers[$0].isLeading }),
+      let peer = servers[leader].peer, let zxid = peer.nextZxid, peer.membership.next == nil
+    else { return }
+    var members = peer.membership.current.servers.filter { $0.id != subject.rawValue }
+    if role < 2 {
+      var member = Self.member(Int(subject.rawValue))
+      member.isObserver = role == 1
+      members.append(member)
+    }
+    let config = EnsembleConfig(servers: members, version: zxid.rawValue)
+    guard config.participantCount >= 2, peer.hasSyncedQuorum(of: config) else { return }
+    trace.note(now, "\(servers[leader].id) proposes configuration \(config.versionText)")
+    let txn = Txn(
+      header: TxnHeader(clientID: 1, cxid: 1, zxid: zxid.rawValue, time: 0, type: .reconfig),
+      body: .setData(path: "/zookeeper/config", data: config.bytes, version: -1))
+    let proposal = Proposal(zxid: zxid, data: txn.encoded())
+    invariants.noteProposed(proposal)
+    step(leader, .propose(proposal))
   }
 
   // MARK: Clients
@@ -181,6 +227,8 @@ extension PacketType {
     case .observerInfo: "OBSERVERINFO"
     case .leaderInfo: "LEADERINFO"
     case .ackEpoch: "ACKEPOCH"
+    case .commitAndActivate: "COMMITANDACTIVATE"
+    case .informAndActivate: "INFORMANDACTIVATE"
     default: "TYPE\(rawValue)"
     }
   }

@@ -17,13 +17,14 @@ enum ZabEvent {
   case restart(server: Int, life: Int)
   case client
   case fault
+  /// Somebody asks for another ensemble.
+  case reconfigure
 }
 
 /// A simulated ensemble.
 public struct ZabCluster {
   typealias Network = SimulatedNetwork<ZabMessage>
 
-  let ensemble: Ensemble
   let timing: EnsembleTiming
   let sabotage: ZabSabotage?
   var servers: [ZabServer]
@@ -41,13 +42,28 @@ public struct ZabCluster {
   /// Milliseconds a flush takes.
   var flushMs: ClosedRange<Int64> = 1...8
   var connectAttempts = 0
+  /// Whether the ensemble may be changed while it runs.
+  let isChangeable: Bool
+  /// Reconfigurations that a leader has committed.
+  public internal(set) var reconfigured = 0
 
+  /// - Parameters:
+  ///   - count: Servers that vote at first.
+  ///   - observers: Servers that watch at first.
+  ///   - spares: Servers that are in no configuration at first, and know of the others.
   public init(
-    servers count: Int, seed: UInt64, sabotage: ZabSabotage? = nil, recording: Bool = false,
+    servers count: Int, observers: Int = 0, spares: Int = 0, seed: UInt64,
+    isChangeable: Bool = false, sabotage: ZabSabotage? = nil, recording: Bool = false,
     starting: Bool = true
   ) {
-    let ids = (1...count).map { ServerID(Int64($0)) }
-    ensemble = Ensemble(voters: ids)
+    self.isChangeable = isChangeable
+    let members = (1...(count + observers)).map { id in
+      var member = Self.member(id)
+      member.isObserver = id > count
+      return member
+    }
+    let first = EnsembleConfig(servers: members)
+    let ids = (1...(count + observers + spares)).map { ServerID(Int64($0)) }
     var timing = EnsembleTiming(tickTimeMs: 200, initLimit: 10, syncLimit: 5)
     timing.finalizeWaitMs = 50
     timing.minNotificationIntervalMs = 50
@@ -57,11 +73,22 @@ public struct ZabCluster {
     self.sabotage = sabotage
     random = SplitMix(seed: seed)
     trace = Trace(isRecording: recording)
-    servers = ids.map(ZabServer.init)
+    servers = ids.map { id in
+      var server = ZabServer(id: id)
+      // A server that is to join starts with a configuration of its own that names it.
+      server.disk.config =
+        first.server(id.rawValue) == nil
+        ? EnsembleConfig(servers: members + [Self.member(Int(id.rawValue))]) : first
+      return server
+    }
     if starting { for index in servers.indices { start(index) } }
     for low in servers.indices {
       for high in servers.indices where high > low { relink(low, high) }
     }
+  }
+
+  static func member(_ id: Int) -> EnsembleServer {
+    EnsembleServer(id: Int64(id), host: "s\(id)", quorumPort: 2888, electionPort: 3888)
   }
 
   /// What the invariants found.
@@ -82,7 +109,10 @@ public struct ZabCluster {
     let last = max(tree.last?.zxid ?? .zero, disk.snapshot.zxid)
     servers[index].gate = DurabilityGate(durable: last)
     var configuration = PeerConfiguration(
-      own: servers[index].id, ensemble: ensemble, timing: timing)
+      own: servers[index].id,
+      membership: Membership(
+        disk.config, next: disk.nextConfig, isChangeable: isChangeable),
+      timing: timing)
     configuration.commitLogCount = 20
     let recent = tree.filter { $0.zxid > disk.snapshot.zxid }
     servers[index].peer = Peer(
@@ -196,6 +226,7 @@ public struct ZabCluster {
       start(index)
     case .client: offerWrite()
     case .fault: injectFault()
+    case .reconfigure: offerReconfiguration()
     }
   }
 
@@ -212,11 +243,14 @@ public struct ZabCluster {
     guard servers[to].isUp else { return }
     trace.mix(UInt64(to * 16 + from))
     switch message {
-    case .notification(let notification):
+    case .notification(let notification, let config):
       trace.mix(notification.vote.leader.rawValue)
       trace.note(
         now, "\(servers[from].id) > \(servers[to].id) \(notification.state), "
           + "vote \(notification.vote.leader) at \(notification.vote.zxid)")
+      if let known = servers[to].peer?.membership.current, config.version > known.version {
+        step(to, .heardConfig(config))
+      }
       step(to, .notification(notification, from: servers[from].id))
     case .packet(let packet):
       trace.mix(Int64(packet.type.rawValue) << 48 ^ packet.zxid)

@@ -10,6 +10,9 @@ struct ZabDisk {
   /// A snapshot stands for everything up to its zxid.
   var snapshot: (zxid: Zxid, tree: [Proposal]) = (.zero, [])
   var epochs = Epochs()
+  /// The configuration in force, and one that was proposed after it.
+  var config = EnsembleConfig()
+  var nextConfig: EnsembleConfig?
 
   /// Everything that would be in the tree after a restart, if the crash came now.
   func contains(durably zxid: Zxid) -> Bool {
@@ -54,7 +57,8 @@ struct ZabServer {
 
 /// What travels between simulated servers.
 enum ZabMessage {
-  case notification(Notification)
+  /// A vote, and the configuration in force at whoever casts it.
+  case notification(Notification, EnsembleConfig)
   case packet(QuorumPacket)
   /// SNAP and the tree behind it.
   case snapshot(Zxid, [Proposal])

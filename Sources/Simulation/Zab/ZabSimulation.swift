@@ -10,20 +10,27 @@ public struct ZabOutcome: Hashable, Sendable {
   /// Writes that a leader acknowledged, and what the one history holds.
   public var acknowledged: Int
   public var committed: Int
+  /// Changes of the ensemble among them.
+  public var reconfigured: Int
   /// Empty if all invariants held and the ensemble came back.
   public var violations: [String]
 }
 
 extension ZabCluster {
-  /// Runs one seed: the ensemble's size, the load and all faults follow from it.
+  /// Runs one seed: the ensemble's size, its observers, whether it is changed while it runs, the
+  /// load and all faults follow from it.
   public static func run(
     seed: UInt64, sabotage: ZabSabotage? = nil, recording: Bool = false,
     faultsMs: Int64 = 4000, calmMs: Int64 = 6000
   ) -> (outcome: ZabOutcome, trace: [String]) {
     var random = SplitMix(seed: seed)
     let size = random.next() % 4 == 0 ? 5 : 3
+    let observers = Int(random.next() % 3) / 2
+    let isChangeable = random.next() % 2 == 0
     var cluster = ZabCluster(
-      servers: size, seed: random.next(), sabotage: sabotage, recording: recording)
+      servers: size, observers: observers, spares: isChangeable ? Int(random.next() % 2) : 0,
+      seed: random.next(), isChangeable: isChangeable, sabotage: sabotage, recording: recording)
+    if isChangeable { cluster.schedule(.reconfigure, inMs: 600) }
     cluster.schedule(.client, inMs: 10)
     cluster.schedule(.fault, inMs: 400)
     cluster.advance(to: Instant(milliseconds: faultsMs))
@@ -36,7 +43,8 @@ extension ZabCluster {
     }
     let outcome = ZabOutcome(
       digest: cluster.trace.digest, acknowledged: cluster.acknowledged,
-      committed: cluster.committedCount, violations: violations)
+      committed: cluster.committedCount, reconfigured: cluster.reconfigured,
+      violations: violations)
     return (outcome, cluster.trace.lines)
   }
 
@@ -68,7 +76,9 @@ extension ZabCluster {
     schedule(.fault, inMs: Int64.random(in: 30...500, using: &random))
     let victim = Int(random.next() % UInt64(servers.count))
     let other = Int(random.next() % UInt64(servers.count))
-    switch random.next() % 10 {
+    switch random.next() % 11 {
+    case 10:
+      step(victim, .resign)
     case 0, 1, 2:
       crashSoon(victim)
     case 3:
@@ -115,6 +125,7 @@ extension ZabCluster {
     var rest = EventQueue<ZabEvent>()
     while let (at, event) = events.next() {
       if case .fault = event { continue }
+      if case .reconfigure = event { continue }
       rest.schedule(event, at: at)
     }
     events = rest
