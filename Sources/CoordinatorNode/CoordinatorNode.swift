@@ -21,6 +21,7 @@ public final class CoordinatorNode: Sendable {
   public var clientAddress: SocketAddress? { listeners.plain?.address }
   public var secureClientAddress: SocketAddress? { listeners.secure?.address }
   private let group: EventLoopGroup
+  /// Where clients come in; a reconfiguration may move it.
   private let listeners: ClientListeners
   private let metrics: HTTPServer?
   private let admin: AdminServer?
@@ -153,18 +154,11 @@ public final class CoordinatorNode: Sendable {
     _ = done.wait(timeout: .now() + 3)
   }
 
+  /// Moves the client port when a reconfiguration says so.
   private func followClientAddress(of ensemble: EnsembleDriver) {
-    let (config, group, coordinator, listeners) = (config, group, coordinator, listeners)
+    let listeners = listeners
     coordinator.loop.perform {
-      ensemble.onClientAddress = { host, port in
-        do {
-          try listeners.move(to: host, port, config, on: group, coordinator)
-          coordinator.listeners = listeners.all
-        } catch {
-          CoordinatorLog.server.error(
-            "cannot listen at the new client address", ["port": port, "reason": "\(error)"])
-        }
-      }
+      ensemble.onClientAddress = { host, port in listeners.move(to: host, port) }
     }
   }
 }

@@ -3,6 +3,7 @@
 import Platform
 import Transport
 import Values
+import Zab
 import ZooKeeperProtocol
 import Znodes
 
@@ -58,8 +59,10 @@ extension Coordinator {
   /// Connections that a limit turned away.
   var refusedConnections: Int { listeners.reduce(0) { $0 + $1.refusedTotal } }
 
-  /// The ensemble as the configuration has it.
-  var membershipText: String { config.membership.text }
+  /// The ensemble as it is by now.
+  var membership: EnsembleConfig {
+    (replicator as? EnsembleDriver)?.peer.membership.current ?? config.membership
+  }
 
   // MARK: Silence
 

@@ -82,10 +82,11 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     let maxData = config.maxPacketBytes
     links = ElectionLinks(config, on: loop)
     learners = LearnerListener(
-      at: try Self.address(config, \.quorumPort), on: group, maxData: maxData)
+      at: try Self.address(config, \.quorumPort), on: group, maxData: maxData,
+      tls: config.security.quorumTLS)
     leader = LeaderLink(
       on: loop, durable: last, maxData: maxData,
-      extendedTypes: config.extendedTypesEnabled)
+      extendedTypes: config.extendedTypesEnabled, tls: config.security.quorumTLS.client)
     try settleEpochs(epochs)
     try listenForVotes(at: try Self.address(config, \.electionPort))
     connect()

@@ -20,6 +20,7 @@ final class LearnerListener {
   private let loop: EventLoop
   private let limits: ConnectionLimits
   private let maxData: Int
+  private let tls: QuorumTLS
   private var server: Server?
   private var isWanted = false
   private var learners: [LearnerID: Connection] = [:]
@@ -36,7 +37,8 @@ final class LearnerListener {
   var onPacket: ((LearnerID, QuorumPacket) -> Void)?
   var onDisconnected: ((LearnerID) -> Void)?
 
-  init(at address: SocketAddress, on group: EventLoopGroup, maxData: Int) {
+  init(at address: SocketAddress, on group: EventLoopGroup, maxData: Int, tls: QuorumTLS) {
+    self.tls = tls
     self.address = address
     self.group = group
     loop = group.loops[0]
@@ -60,6 +62,8 @@ final class LearnerListener {
     var options = ServerOptions()
     options.limits = limits
     options.name = "quorum"
+    options.tls = tls.server
+    options.isTLSOptional = tls.isOptional
     let handler = LoopConfined(self)
     do {
       server = try Server(at: address, on: group, options: options) { _ in .stream(handler.value) }
