@@ -3,6 +3,7 @@
 import Platform
 import Transport
 import Values
+import Zab
 import ZooKeeperProtocol
 import Znodes
 
@@ -55,14 +56,13 @@ extension Coordinator {
     if let count = counts[.nodeChildrenChanged] { statistics.childrenWatches.add(count) }
   }
 
-  /// Read-only mode is refused by the configuration.
-  var isReadOnly: Bool { false }
-
   /// Connections that a limit turned away.
   var refusedConnections: Int { listeners.reduce(0) { $0 + $1.refusedTotal } }
 
-  /// The ensemble as the configuration has it.
-  var membershipText: String { config.membership.text }
+  /// The ensemble as it is by now.
+  var membership: EnsembleConfig {
+    (replicator as? EnsembleDriver)?.peer.membership.current ?? config.membership
+  }
 
   // MARK: Silence
 
