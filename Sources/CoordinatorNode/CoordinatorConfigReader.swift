@@ -94,7 +94,6 @@ struct CoordinatorConfigReader {
     }
     config.purgeIntervalMs = interval
     config.storage.createsDirectories = settings.bool("datadir.autocreate")
-    config.storage.createsDatabase = settings.bool("db.autocreate")
     config.storage.trustsMissingSnapshot = settings.bool("snapshot.trust.empty")
     config.storage.snapshotCompression =
       SnapshotCompression(

@@ -54,13 +54,14 @@ public final class CoordinatorNode: Sendable {
     do {
       ProcessInformation.raiseDescriptorLimit()
       let directory = DataDirectory(dataDir: config.dataDir, dataLogDir: config.dataLogDir)
-      try directory.create()
+      try directory.create(makesMissing: config.storage.createsDirectories)
       locks = try directory.lock()
       let recovered = try Self.recover(directory, config)
       group = try EventLoopGroup(count: 1, name: "coordinator")
       let loop = group.loops[0]
       let store = try TxnStore(
-        directory, on: loop, preallocation: config.preallocation, syncs: config.forceSync)
+        directory, on: loop, preallocation: config.preallocation, syncs: config.forceSync,
+        tuning: config.storage)
       let coordinator = Coordinator(config, recovered: recovered, store: store, on: loop)
       self.coordinator = coordinator
       var ensemble: EnsembleDriver?
@@ -94,11 +95,13 @@ public final class CoordinatorNode: Sendable {
   ) throws(StorageError) -> Recovered {
     let recovered = try Recovery(
       directory: directory, extendedTypes: config.extendedTypesEnabled,
+      trustsMissingSnapshot: config.storage.trustsMissingSnapshot,
       recentLimit: config.commitLogCount
     ).run()
     if recovered.snapshotZxid == nil, recovered.replayed == 0 {
       // A real server refuses a directory with logs and without any snapshot.
-      try SnapshotFile.write(recovered.database, to: directory.snapshot(0))
+      try SnapshotFile.write(
+        recovered.database, to: directory.snapshot(0, config.storage.snapshotCompression))
     }
     CoordinatorLog.storage.info(
       "data loaded",

@@ -6,6 +6,7 @@ own, and is stopped by pid. A process that dies by itself fails the test with th
 
 import os
 import pathlib
+import random
 import signal
 import socket
 import struct
@@ -18,10 +19,16 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def free_port():
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody uses now, below those that the system gives to outgoing connections: one of
+    these would be taken by somebody's client before the server binds it."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def wait_until(condition, seconds, what):

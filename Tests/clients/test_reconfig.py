@@ -39,7 +39,7 @@ def newcomer(folder, sid, ensemble, real=False, role="participant"):
 
 
 def config_of(zk):
-    data, _ = zk.get("/zookeeper/config")
+    data, _ = zk.retry(zk.get, "/zookeeper/config")
     lines = dict(part.split("=", 1) for part in data.decode().splitlines())
     return lines, int(lines.pop("version"), 16)
 

@@ -33,6 +33,12 @@ def zxid(server):
     return int(re.search(r"Zxid: 0x(\w+)", server.words("srvr")).group(1), 16)
 
 
+def reopen(server, wire, seen):
+    """The session of `wire` on another server, which must have come as far as the client has."""
+    wait_until(lambda: zxid(server) >= seen, 10, f"{server.name} is at 0x{seen:x}")
+    return Wire(server.port, session=wire.session, password=wire.password, seen=seen)
+
+
 def gone(wire, path):
     return wire.call(EXISTS, text(path) + b"\0").error == -101
 
@@ -61,7 +67,7 @@ def test_a_local_session_is_upgraded_by_its_first_ephemeral(tmp_path, kind, wher
         assert zxid(leader) == before + 4
         # A global session may go to another server and take its ephemerals along.
         other = next(one for one in servers.servers.values() if one is not server)
-        moved = Wire(other.port, session=wire.session, password=wire.password, seen=found.zxid)
+        moved = reopen(other, wire, found.zxid)
         assert moved.session == wire.session
         assert moved.call(EXISTS, text("/e") + b"\0").error == 0
         assert moved.call(CLOSE_SESSION).error == 0
@@ -126,7 +132,7 @@ def test_a_session_that_has_moved_is_refused_where_it_was(tmp_path, kind):
             old = Wire(old_server.port)
             seen = old.call(CREATE, create_body(f"/{new_server.sid}")).zxid
             # Its first server believes that it still has the client.
-            new = Wire(new_server.port, session=old.session, password=old.password, seen=seen)
+            new = reopen(new_server, old, seen)
             assert new.session == old.session
             assert new.call(CREATE, create_body(f"/{new_server.sid}/new", flags=1)).error == 0
             old.send(CREATE, create_body(f"/{new_server.sid}/old"))

@@ -56,9 +56,6 @@ extension Coordinator {
     if let count = counts[.nodeChildrenChanged] { statistics.childrenWatches.add(count) }
   }
 
-  /// Read-only mode is refused by the configuration.
-  var isReadOnly: Bool { false }
-
   /// Connections that a limit turned away.
   var refusedConnections: Int { listeners.reduce(0) { $0 + $1.refusedTotal } }
 

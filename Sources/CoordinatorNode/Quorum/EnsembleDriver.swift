@@ -53,6 +53,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
   /// Votes that come before `start` are not listened to; they are repeated.
   private var isStarted = false
   private var timer = LoopTimer.none
+  var readOnlyTimer = LoopTimer.none
   private var timerAt = Instant.distantFuture
 
   /// Binds the election port, so that a server that cannot take part does not start.
@@ -265,6 +266,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
       switch peer.state {
       case .leading: .leader
       case .observing: .observer
+      case .looking where coordinator.isReadOnly: .readOnly
       default: .follower
       }
     var status = ReplicationStatus(mode: mode)

@@ -29,6 +29,7 @@ from harness import BIN, REAL_CLASSES, free_port  # noqa: E402
 from kazoo.testing import common  # noqa: E402
 
 IS_REAL = os.environ.get("KAZOO_SUITE_SERVER", "jackdaw") == "zookeeper"
+HAS_TLS = os.environ.get("KAZOO_SUITE_TLS", "yes") == "yes"
 LOGS = pathlib.Path(os.environ.get("KAZOO_SUITE_LOGS", tempfile.gettempdir()))
 
 
@@ -113,7 +114,7 @@ def settings(server, data):
             lines[key] = value
         if server.jaas_config:
             lines["java.security.auth.login.config"] = folder / "jaas.conf"
-    if os.environ.get("KAZOO_SUITE_TLS") == "no":
+    if not HAS_TLS:
         for key in [key for key in lines if key.startswith(("ssl.", "secure"))]:
             del lines[key]
     return lines
