@@ -108,7 +108,9 @@ extension ShellCommand {
     change.leavingServers = a.values["-remove"]
     change.newMembers = a.values["-members"]
     if let file = a.values["-file"] {
-      guard change.newMembers == nil else { throw Problem("Can't use -file and -members together") }
+      guard change.newMembers == nil else {
+        throw Problem("Can't use -file and -members together")
+      }
       guard let bytes = try FileSystem.readFile(file) else { throw Problem("\(file): no such file") }
       let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
       change.newMembers = lines.filter { $0.hasPrefix("server.") || $0.hasPrefix("group") }
@@ -119,7 +121,9 @@ extension ShellCommand {
       throw Problem("usage: \(entries["reconfig"]?.usage ?? "")")
     }
     if let version = a.values["-v"] {
-      guard let number = UInt64(version, radix: 16) else { throw Problem("not a version: \(version)") }
+      guard let number = UInt64(version, radix: 16) else {
+        throw Problem("not a version: \(version)")
+      }
       change.curConfigID = Int64(bitPattern: number)
     }
     let answer = try await session.client().reconfigure(change)
@@ -173,7 +177,9 @@ enum ShellACL {
   }
 
   private static func endsInLetters(_ entry: String) -> Bool {
-    guard let last = entry.lastIndex(of: ":"), last != entry.firstIndex(of: ":") else { return false }
+    guard let last = entry.lastIndex(of: ":"), last != entry.firstIndex(of: ":") else {
+      return false
+    }
     return entry[entry.index(after: last)...].allSatisfy { "cdrwa".contains($0) }
   }
 }

@@ -25,7 +25,8 @@ enum ShellCommand {
     "get": Entry(
       usage: "get [-s] [-w] path", options: ["-s": false, "-w": false], operands: 1...1, run: get),
     "stat": Entry(usage: "stat [-w] path", options: ["-w": false], operands: 1...1, run: stat),
-    "getAcl": Entry(usage: "getAcl [-s] path", options: ["-s": false], operands: 1...1, run: getACL),
+    "getAcl": Entry(
+      usage: "getAcl [-s] path", options: ["-s": false], operands: 1...1, run: getACL),
     "getEphemerals": Entry(usage: "getEphemerals path", operands: 0...1, run: getEphemerals),
     "getAllChildrenNumber": Entry(
       usage: "getAllChildrenNumber path", operands: 1...1, run: getAllChildrenNumber),

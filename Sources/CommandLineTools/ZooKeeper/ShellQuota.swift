@@ -152,7 +152,8 @@ enum ShellQuota {
   }
 
   private static func warn(_ path: String, _ session: ShellSession) async throws {
-    let (limit, stat) = (try await read(limits(path), session), try await read(stats(path), session))
+    let limit = try await read(limits(path), session)
+    let stat = try await read(stats(path), session)
     func isExceeded(_ limit: Int64?, by value: Int64) -> Bool {
       limit.map { $0 > -1 && $0 < value } ?? false
     }

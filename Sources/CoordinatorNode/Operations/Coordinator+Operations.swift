@@ -89,13 +89,12 @@ extension ClientConnection {
     let patience =
       session == 0 ? coordinator.config.limits.sessionlessTimeoutMs : Int64(timeoutMs)
     // What it has sent may be waiting for us to read it: then it shows its life by what it takes.
-    let heard = connection.isHeldBack ? connection.lastMoved : connection.lastReceived
-    return heard.advanced(milliseconds: patience)
+    return connection.lastMoved.advanced(milliseconds: patience)
   }
 
-  /// Whether it is not being read from and takes what it is owed, so that its session lives.
+  /// Whether it is busy with taking what it is owed: its session lives, though it says nothing.
   var isTakingAnswers: Bool {
-    phase == .open && connection.isHeldBack
+    phase == .open && (connection.isHeldBack || connection.unsentBytes > 0)
       && coordinator.loop.now.milliseconds(since: connection.lastMoved)
         < Int64(coordinator.config.tickTimeMs)
   }
