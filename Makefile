@@ -14,7 +14,7 @@ SIZES = --brokers $(BROKERS) --coordinators $(COORDINATORS) \
 	--broker-port $(BROKER_PORT) --coordination-port $(COORDINATION_PORT)
 VENV = run/venv
 
-.PHONY: help up down status logs wipe build debug test test-swift test-clients lint bench demo clean
+.PHONY: help nightly up down status logs wipe build debug test test-swift test-clients lint bench demo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -51,6 +51,10 @@ test: ## everything: units, scenarios, simulation, conventions, real clients
 	swift build --build-tests
 	$(MAKE) test-swift
 	$(MAKE) test-clients
+
+SEEDS ?= 5000
+nightly: debug ## every simulation with SEEDS seeds
+	JACKDAW_SEEDS=$(SEEDS) swift test --skip-build --parallel --filter SimulationTests
 
 test-swift: ## units, scenarios, simulation and conventions
 	swift test --skip-build --parallel

@@ -50,8 +50,6 @@ public struct CoordinatorConfig: Sendable {
   public var standaloneEnabled = true
   /// `peerType=observer`
   public var isObserver = false
-  /// Whether observers log what they are told.
-  public var syncEnabled = true
   /// Whether a leader takes clients.
   public var leaderServes = true
   public var reconfigEnabled = false

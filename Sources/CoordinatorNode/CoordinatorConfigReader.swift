@@ -135,7 +135,6 @@ struct CoordinatorConfigReader {
     config.standaloneEnabled = settings.bool("standaloneEnabled")
     config.reconfigEnabled = settings.bool("reconfigEnabled")
     config.readOnlyModeEnabled = settings.bool("readonlymode.enabled")
-    config.syncEnabled = settings.bool("syncEnabled")
     config.leaderServes = settings.bool("leaderServes")
     config.quorumListensOnAllIPs = settings.bool("quorumListenOnAllIPs")
     config.electionPortBindRetry = settings.int("electionPortBindRetry")

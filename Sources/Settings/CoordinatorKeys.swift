@@ -107,8 +107,8 @@ extension ConfigTable {
       Whether the ensemble may be changed by reconfig.
     standaloneEnabled bool true * +
       Whether a single participant runs without an ensemble's protocols.
-    syncEnabled bool true * +
-      Whether observers keep logs and snapshots.
+    syncEnabled bool true * -
+      observers always keep logs and snapshots
     syncLimit int 0 0.. +
       Ticks a learner may stay silent or behind.
     tcpKeepAlive bool false * -
