@@ -14,8 +14,8 @@ SIZES = --brokers $(BROKERS) --coordinators $(COORDINATORS) \
 	--broker-port $(BROKER_PORT) --coordination-port $(COORDINATION_PORT)
 VENV = run/venv
 
-.PHONY: help up down status logs wipe build debug test test-swift test-clients check-hot-path lint bench \
-	bench-coordination demo clean
+.PHONY: help up down status logs wipe build debug test test-swift test-clients check-hot-path nightly \
+	lint bench bench-coordination demo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -53,6 +53,10 @@ test: ## everything: units, scenarios, simulation, conventions, real clients
 	$(MAKE) test-swift
 	$(MAKE) test-clients
 	$(MAKE) check-hot-path
+
+SEEDS ?= 5000
+nightly: debug ## every simulation with SEEDS seeds
+	JACKDAW_SEEDS=$(SEEDS) swift test --skip-build --parallel --filter SimulationTests
 
 test-swift: ## units, scenarios, simulation and conventions
 	swift test --skip-build --parallel

@@ -81,7 +81,7 @@ let modules: [Module] = [
     name: "CoordinatorNode", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
-      "Transport", "HTTP", "ZooKeeperProtocol", "Zab", "Znodes", "Decision",
+      "Transport", "HTTP", "ZooKeeperProtocol", "Zab", "Znodes", "Decision", "Compression",
     ]),
   Module(
     name: "BrokerNode", layer: 5,

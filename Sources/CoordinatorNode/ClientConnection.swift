@@ -85,6 +85,7 @@ final class ClientConnection {
         ])
       throw .local("client is ahead")
     }
+    if coordinator.isReadOnly { try admitReadOnly(request) }
     let config = coordinator.config
     timeoutMs = min(max(request.timeOut, config.minSessionTimeoutMs), config.maxSessionTimeoutMs)
     knowsReadOnly = request.readOnly != nil
@@ -114,6 +115,8 @@ final class ClientConnection {
     coordinator.adopt(self)
     if coordinator.touchLocalSession(id, timeoutMs: timeoutMs) {
       finishOpening(isValid: true)
+    } else if coordinator.isReadOnly {
+      finishOpening(isValid: false)
     } else if coordinator.leadership != nil {
       finishOpening(
         isValid: coordinator.revalidate(id, timeoutMs: timeoutMs, for: Coordinator.localOwner))
@@ -129,7 +132,7 @@ final class ClientConnection {
   private func finishOpening(isValid: Bool) {
     var response = ConnectResponse()
     response.password = [UInt8](repeating: 0, count: SessionSecrets.passwordLength)
-    response.readOnly = knowsReadOnly ? false : nil
+    response.readOnly = knowsReadOnly ? coordinator.isReadOnly : nil
     if isValid {
       response.timeOut = timeoutMs
       response.sessionID = session
@@ -151,6 +154,17 @@ final class ClientConnection {
     phase = .open
     connection.release()
     coordinator.touch(session, timeoutMs: timeoutMs)
+  }
+
+  private var isLocal: Bool { coordinator.isLocal(session) }
+
+  /// Without a quorum only those are served who have asked for it, and who do not expect that a
+  /// session of the ensemble is kept.
+  private func admitReadOnly(_ request: ConnectRequest) throws(CloseReason) {
+    guard request.readOnly == true else { throw .local("client wants more than to read") }
+    guard coordinator.database.sessions[request.sessionID] == nil else {
+      throw .local("sessions of the ensemble wait for its leader")
+    }
   }
 
   /// The session is over, by the client's wish or by its silence.
@@ -184,6 +198,8 @@ final class ClientConnection {
     case .sasl: try authenticateBySASL(header, &reader)
     case _ where !hasRequiredProof(header): break
     case .createSession: throw .malformed("createSession is not for clients")
+    case _ where coordinator.isReadOnly && header.type.needsQuorum(isLocal: isLocal):
+      refuse(header, .notReadOnly)
     case .sync:
       let body = Self.rest(&reader)
       queue.append(.sync(xid: header.xid, body: body, since: coordinator.loop.now))
@@ -388,6 +404,11 @@ final class ClientConnection {
   /// A watch has fired.
   func send(_ notification: WatchNotification, zxid: Int64) {
     guard phase == .open else { return }
+    if let acl = notification.acl,
+      !coordinator.config.requests.authority.allows(acl, .read, to: identities)
+    {
+      return
+    }
     guard connection.unsentBytes < Self.maxUnsentBytes else {
       // It takes its notifications more slowly than they come, and would take our memory with it.
       CoordinatorLog.sessions.warn(

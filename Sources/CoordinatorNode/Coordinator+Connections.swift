@@ -59,7 +59,7 @@ final class GreetingHandler: StreamHandler {
       answer(word, UnsafeRawBufferPointer(rebasing: bytes[4..<length]), connection)
       return bytes.count
     }
-    guard coordinator.isServing else {
+    guard coordinator.takesClients else {
       coordinator.statistics.closedWhileNotServing += 1
       throw .local("not serving")
     }

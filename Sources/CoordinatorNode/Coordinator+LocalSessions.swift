@@ -76,6 +76,11 @@ extension Coordinator {
 }
 
 extension OpCode {
+  /// Whether a server without a leader has to refuse the request.
+  func needsQuorum(isLocal: Bool) -> Bool {
+    self == .sync || (isWrite && !(self == .closeSession && isLocal))
+  }
+
   /// Whether the body of a request creates an ephemeral znode, alone or in a multi.
   func createsEphemeral(_ body: [UInt8]) -> Bool {
     switch self {

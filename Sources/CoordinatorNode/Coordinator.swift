@@ -26,6 +26,8 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   public var replicator: (any Replicator)?
   /// Clients are served: not while an ensemble looks for a leader.
   public internal(set) var isServing = false
+  /// Clients that asked for as little are served without a quorum, from what there is.
+  var isReadOnly = false
   /// What only leaders and lone servers have.
   var leadership: Leadership?
   /// Sessions that only this server knows; nil where they are not enabled.
@@ -77,7 +79,8 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     nextSession = SessionSecrets.firstSession(
       server: config.sessionServerID, wallTime: Clock.wallNow())
     snapshotSchedule = SnapshotSchedule(
-      snapCount: config.snapCount, replayed: recovered.replayed, seed: SystemRandom.seed())
+      snapCount: config.snapCount, logBytes: config.storage.snapshotLogBytes,
+      replayed: recovered.replayed, seed: SystemRandom.seed())
     measure(recovered)
   }
 
@@ -105,9 +108,26 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     servingSince = loop.now
   }
 
+  /// Begins to serve clients that only read, while there is no leader. Their sessions are this
+  /// server's own: nobody could agree on others.
+  func startServingReadOnly() {
+    localSessions = LocalSessionBook(tracker: SessionTracker(tickMs: config.tickTimeMs))
+    touched = [:]
+    isReadOnly = true
+    isServing = true
+    servingSince = loop.now
+    CoordinatorLog.server.info("read-only server started")
+  }
+
+  /// Whether clients may come in: `leaderServes` may keep them from a leader.
+  var takesClients: Bool {
+    isServing && (leadership == nil || config.leaderServes || !config.isEnsemble)
+  }
+
   /// Ends to serve: every client has to find another server.
   public func stopServing() {
     isServing = false
+    isReadOnly = false
     servingSince = nil
     leadership = nil
     localSessions = nil
@@ -165,7 +185,9 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     case .closeSession: sessionClosed(txn.header.clientID)
     default: break
     }
-    if snapshotSchedule.isDue(), !store.isSnapshotting { takeSnapshot() }
+    if snapshotSchedule.isDue(logBytes: store.bytesSinceSnapshot), !store.isSnapshotting {
+      takeSnapshot()
+    }
   }
 
   /// Applies a transaction without anybody being told: replay while not serving.
@@ -302,34 +324,6 @@ struct Leadership {
   ) -> Txn {
     preparer.prepare(
       request, over: database, sessions: &tracker, at: now, wallTime: wallTime)
-  }
-}
-
-/// When the next snapshot is due: after half of `snapCount` transactions and a random part of the
-/// other half, so that the servers of an ensemble do not all write one at the same time.
-struct SnapshotSchedule {
-  private let snapCount: Int
-  private var count: Int
-  private var limit = 0
-  private var random: SplitMix
-
-  init(snapCount: Int, replayed: Int, seed: UInt64) {
-    self.snapCount = max(2, snapCount)
-    random = SplitMix(seed: seed)
-    count = 0
-    reset()
-    count = replayed
-  }
-
-  mutating func reset() {
-    count = 0
-    limit = snapCount / 2 + Int.random(in: 0...(snapCount / 2), using: &random)
-  }
-
-  /// Counts one transaction.
-  mutating func isDue() -> Bool {
-    count += 1
-    return count > limit
   }
 }
 

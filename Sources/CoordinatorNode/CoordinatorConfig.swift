@@ -50,8 +50,6 @@ public struct CoordinatorConfig: Sendable {
   public var standaloneEnabled = true
   /// `peerType=observer`
   public var isObserver = false
-  /// Whether observers log what they are told.
-  public var syncEnabled = true
   /// Whether a leader takes clients.
   public var leaderServes = true
   public var reconfigEnabled = false
@@ -116,8 +114,6 @@ struct PeerTuning: Sendable {
 /// What tunes files.
 struct StorageTuning: Sendable {
   var createsDirectories = true
-  /// Whether an empty data directory may vote.
-  var createsDatabase = true
   var trustsMissingSnapshot = false
   var snapshotCompression = SnapshotCompression.none
   /// Bytes of log between snapshots; nil: no limit.
@@ -136,4 +132,14 @@ enum SnapshotCompression: String, Sendable {
   case none = "checked"
   case gzip = "gz"
   case snappy
+
+  /// The end of a snapshot's name.
+  var suffix: String { self == .none ? "" : "." + rawValue }
+
+  /// What a snapshot of this name was written with.
+  init(ofFile path: String) {
+    self =
+      path.hasSuffix(Self.gzip.suffix)
+      ? .gzip : path.hasSuffix(Self.snappy.suffix) ? .snappy : .none
+  }
 }

@@ -94,7 +94,6 @@ struct CoordinatorConfigReader {
     }
     config.purgeIntervalMs = interval
     config.storage.createsDirectories = settings.bool("datadir.autocreate")
-    config.storage.createsDatabase = settings.bool("db.autocreate")
     config.storage.trustsMissingSnapshot = settings.bool("snapshot.trust.empty")
     config.storage.snapshotCompression =
       SnapshotCompression(
@@ -136,7 +135,6 @@ struct CoordinatorConfigReader {
     config.standaloneEnabled = settings.bool("standaloneEnabled")
     config.reconfigEnabled = settings.bool("reconfigEnabled")
     config.readOnlyModeEnabled = settings.bool("readonlymode.enabled")
-    config.syncEnabled = settings.bool("syncEnabled")
     config.leaderServes = settings.bool("leaderServes")
     config.quorumListensOnAllIPs = settings.bool("quorumListenOnAllIPs")
     config.electionPortBindRetry = settings.int("electionPortBindRetry")

@@ -4,46 +4,52 @@ import Platform
 import Synchronization
 import Transport
 
-/// The listeners for clients.
+/// The listeners for clients: the plain port, which a reconfiguration may move, and the secure one.
 final class ClientListeners: Sendable {
-  /// The plain port and where it was asked for; a reconfiguration may move it.
   private struct Plain {
-    var server: Server?
+    /// All there were, the last one listening: connections of the others live on.
+    var servers: [Server] = []
     var host: String
     var port: UInt16
   }
 
+  private let config: CoordinatorConfig
+  private let group: EventLoopGroup
+  private let coordinator: Coordinator
   private let current: Mutex<Plain>
   let secure: Server?
 
-  /// Nil when only the secure port is served.
-  var plain: Server? { current.withLock { $0.server } }
-  var all: [Server] { [plain, secure].compactMap { $0 } }
+  /// The plain port's; nil when only the secure one is served.
+  var plain: Server? { current.withLock { $0.servers.last } }
+  var all: [Server] { current.withLock { $0.servers } + (secure.map { [$0] } ?? []) }
 
   init(
     _ config: CoordinatorConfig, on group: EventLoopGroup, _ coordinator: Coordinator
   ) throws {
+    self.config = config
+    self.group = group
+    self.coordinator = coordinator
     let security = config.security
-    let (host, port) = (config.clientHost, config.clientPort)
-    let server =
-      security.servesPlainClients
-      ? try Self.listen(config, at: host, port, on: group, coordinator) : nil
-    current = Mutex(Plain(server: server, host: host, port: port))
-    if let port = security.securePort {
-      var options = Self.options(config)
-      options.name = "secure client"
-      options.tls = security.clientTLS
-      let address = try Hosts.resolve(security.secureHost, port: port)[0]
-      secure = try Server(at: address, on: group, options: options) { _ in
-        .stream(GreetingHandler(coordinator))
-      }
-    } else {
+    var plain = Plain(host: config.clientHost, port: config.clientPort)
+    if security.servesPlainClients {
+      plain.servers = [try Self.listen(config, at: plain.host, plain.port, group, coordinator)]
+    }
+    current = Mutex(plain)
+    guard let port = security.securePort else {
       secure = nil
+      return
+    }
+    var options = Self.options(config)
+    options.name = "secure client"
+    options.tls = security.clientTLS
+    let address = try Hosts.resolve(security.secureHost, port: port)[0]
+    secure = try Server(at: address, on: group, options: options) { _ in
+      .stream(GreetingHandler(coordinator))
     }
   }
 
   private static func listen(
-    _ config: CoordinatorConfig, at host: String, _ port: UInt16, on group: EventLoopGroup,
+    _ config: CoordinatorConfig, at host: String, _ port: UInt16, _ group: EventLoopGroup,
     _ coordinator: Coordinator
   ) throws -> Server {
     var options = options(config)
@@ -58,20 +64,6 @@ final class ClientListeners: Sendable {
     }
   }
 
-  /// Moves the plain port if it is not there yet. Clients that are connected stay.
-  func move(
-    to host: String, _ port: UInt16, _ config: CoordinatorConfig, on group: EventLoopGroup,
-    _ coordinator: Coordinator
-  ) throws {
-    let now = current.withLock { $0 }
-    guard now.host != host || now.port != port else { return }
-    // The former one goes first: the new address may only differ in its interface.
-    now.server?.stopListening()
-    let server = try Self.listen(config, at: host, port, on: group, coordinator)
-    current.withLock { $0 = Plain(server: server, host: host, port: port) }
-    CoordinatorLog.server.info("clients are taken elsewhere", ["clients": server.address])
-  }
-
   private static func options(_ config: CoordinatorConfig) -> ServerOptions {
     var options = ServerOptions()
     options.limits.maxFrameBytes = config.maxFrameBytes
@@ -81,6 +73,28 @@ final class ClientListeners: Sendable {
     if config.limits.backlog > 0 { options.backlog = config.limits.backlog }
     options.maxHandshakes = config.security.maxHandshakes
     return options
+  }
+
+  /// Listens somewhere else for clients without TLS. Clients that are connected stay. On the loop.
+  func move(to host: String, _ port: UInt16) {
+    let (oldHost, oldPort) = current.withLock { ($0.host, $0.port) }
+    guard host != oldHost || port != oldPort else { return }
+    do {
+      let server = try Self.listen(config, at: host, port, group, coordinator)
+      let former = current.withLock { current in
+        defer {
+          current.servers.append(server)
+          (current.host, current.port) = (host, port)
+        }
+        return current.servers.last
+      }
+      former?.stopListening()
+      coordinator.listeners = all
+      CoordinatorLog.server.info("clients are taken elsewhere", ["clients": server.address])
+    } catch {
+      CoordinatorLog.server.error(
+        "cannot listen at the new client address", ["port": port, "reason": "\(error)"])
+    }
   }
 
   func stopListening() {

@@ -21,6 +21,7 @@ public final class CoordinatorNode: Sendable {
   public var clientAddress: SocketAddress? { listeners.plain?.address }
   public var secureClientAddress: SocketAddress? { listeners.secure?.address }
   private let group: EventLoopGroup
+  /// Where clients come in; a reconfiguration may move it.
   private let listeners: ClientListeners
   private let metrics: HTTPServer?
   private let admin: AdminServer?
@@ -53,13 +54,14 @@ public final class CoordinatorNode: Sendable {
     do {
       ProcessInformation.raiseDescriptorLimit()
       let directory = DataDirectory(dataDir: config.dataDir, dataLogDir: config.dataLogDir)
-      try directory.create()
+      try directory.create(makesMissing: config.storage.createsDirectories)
       locks = try directory.lock()
       let recovered = try Self.recover(directory, config)
       group = try EventLoopGroup(count: 1, name: "coordinator")
       let loop = group.loops[0]
       let store = try TxnStore(
-        directory, on: loop, preallocation: config.preallocation, syncs: config.forceSync)
+        directory, on: loop, preallocation: config.preallocation, syncs: config.forceSync,
+        tuning: config.storage)
       let coordinator = Coordinator(config, recovered: recovered, store: store, on: loop)
       self.coordinator = coordinator
       var ensemble: EnsembleDriver?
@@ -74,9 +76,9 @@ public final class CoordinatorNode: Sendable {
       }
       listeners = try ClientListeners(config, on: group, coordinator)
       loop.perform { [listeners] in coordinator.listeners = listeners.all }
-      if let ensemble { followClientAddress(of: ensemble) }
       metrics = try Self.exposeMetrics(config.operations, group, coordinator)
       admin = try AdminServer.start(config.operations, of: coordinator, on: group)
+      if let ensemble { followClientAddress(of: ensemble) }
     } catch let error as StorageError {
       throw .storage(error)
     } catch let error as Hosts.ResolutionError {
@@ -93,11 +95,13 @@ public final class CoordinatorNode: Sendable {
   ) throws(StorageError) -> Recovered {
     let recovered = try Recovery(
       directory: directory, extendedTypes: config.extendedTypesEnabled,
+      trustsMissingSnapshot: config.storage.trustsMissingSnapshot,
       recentLimit: config.commitLogCount
     ).run()
     if recovered.snapshotZxid == nil, recovered.replayed == 0 {
       // A real server refuses a directory with logs and without any snapshot.
-      try SnapshotFile.write(recovered.database, to: directory.snapshot(0))
+      try SnapshotFile.write(
+        recovered.database, to: directory.snapshot(0, config.storage.snapshotCompression))
     }
     CoordinatorLog.storage.info(
       "data loaded",
@@ -150,18 +154,11 @@ public final class CoordinatorNode: Sendable {
     _ = done.wait(timeout: .now() + 3)
   }
 
+  /// Moves the client port when a reconfiguration says so.
   private func followClientAddress(of ensemble: EnsembleDriver) {
-    let (config, group, coordinator, listeners) = (config, group, coordinator, listeners)
+    let listeners = listeners
     coordinator.loop.perform {
-      ensemble.onClientAddress = { host, port in
-        do {
-          try listeners.move(to: host, port, config, on: group, coordinator)
-          coordinator.listeners = listeners.all
-        } catch {
-          CoordinatorLog.server.error(
-            "cannot listen at the new client address", ["port": port, "reason": "\(error)"])
-        }
-      }
+      ensemble.onClientAddress = { host, port in listeners.move(to: host, port) }
     }
   }
 }

@@ -18,8 +18,13 @@ public struct DataDirectory: Sendable {
     logs = dataLogDir + "/version-2"
   }
 
-  /// Makes what is missing.
-  public func create() throws(StorageError) {
+  /// Makes what is missing, unless `datadir.autocreate` says that it must be there already.
+  public func create(makesMissing: Bool = true) throws(StorageError) {
+    if !makesMissing {
+      for directory in [snapshots, logs] where !FileSystem.exists(directory) {
+        throw .ensemble("\(directory) is missing, and datadir.autocreate is off")
+      }
+    }
     do {
       try FileSystem.createDirectory(snapshots)
       try FileSystem.createDirectory(logs)
@@ -43,7 +48,9 @@ public struct DataDirectory: Sendable {
   }
 
   func log(_ zxid: Int64) -> String { "\(logs)/log.\(zxidText(zxid))" }
-  func snapshot(_ zxid: Int64) -> String { "\(snapshots)/snapshot.\(zxidText(zxid))" }
+  func snapshot(_ zxid: Int64, _ compression: SnapshotCompression = .none) -> String {
+    "\(snapshots)/snapshot.\(zxidText(zxid))\(compression.suffix)"
+  }
 
   /// A file of the directory with the zxid in its name.
   struct Numbered: Hashable, Sendable {
@@ -54,7 +61,7 @@ public struct DataDirectory: Sendable {
   /// Transaction logs, oldest first.
   func listLogs() throws(StorageError) -> [Numbered] { try list(logs, "log") }
 
-  /// Snapshots, oldest first. Compressed ones, with a third part in their names, are not ours.
+  /// Snapshots, oldest first; compressed ones have a third part in their names.
   func listSnapshots() throws(StorageError) -> [Numbered] { try list(snapshots, "snapshot") }
 
   private func list(_ directory: String, _ prefix: String) throws(StorageError) -> [Numbered] {
@@ -63,9 +70,10 @@ public struct DataDirectory: Sendable {
     var found: [Numbered] = []
     for name in names {
       let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-      guard parts.count == 2, parts[0] == prefix, let zxid = UInt64(parts[1], radix: 16) else {
-        continue
-      }
+      guard parts.count >= 2, parts[0] == prefix, let zxid = UInt64(parts[1], radix: 16),
+        parts.count == 2
+          || (prefix == "snapshot" && parts.count == 3 && ["gz", "snappy"].contains(parts[2]))
+      else { continue }
       found.append(Numbered(zxid: Int64(bitPattern: zxid), path: "\(directory)/\(name)"))
     }
     return found.sorted { $0.zxid < $1.zxid }

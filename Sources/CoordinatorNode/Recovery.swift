@@ -34,6 +34,8 @@ public struct Recovered: Sendable {
 struct Recovery {
   let directory: DataDirectory
   var extendedTypes = false
+  /// `snapshot.trust.empty`: logs may begin anywhere when there is no snapshot.
+  var trustsMissingSnapshot = false
   /// `commitLogCount`: how many of the last transactions are kept at hand.
   var recentLimit = 500
 
@@ -45,7 +47,9 @@ struct Recovery {
     recovered.snapshotMs = replayBegin.milliseconds(since: begin)
     let start = recovered.database.lastZxid
     let logs = try relevantLogs(from: start)
-    if recovered.snapshotZxid == nil, let first = logs.first, first.zxid & 0xffff_ffff != 1 {
+    if recovered.snapshotZxid == nil, !trustsMissingSnapshot, let first = logs.first,
+      first.zxid & 0xffff_ffff != 1
+    {
       throw .noSnapshot(directory: directory.snapshots)
     }
     for (index, log) in logs.enumerated() {
@@ -103,7 +107,8 @@ struct Recovery {
     guard zxid > last else { return }
     // Numbers of one epoch have no holes; an epoch's first is 1.
     let isNext = zxid == last + 1 || (zxid >> 32 > last >> 32 && zxid & 0xffff_ffff == 1)
-    guard isNext else { throw .gap(file: path, after: last, next: zxid) }
+    let isFirst = trustsMissingSnapshot && recovered.snapshotZxid == nil && last == 0
+    guard isNext || isFirst else { throw .gap(file: path, after: last, next: zxid) }
     var changes: [ZnodeChange] = []
     _ = recovered.database.replay(txn, changes: &changes)
     recovered.replayed += 1

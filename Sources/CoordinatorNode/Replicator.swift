@@ -45,7 +45,9 @@ extension Replicator {
 
 /// How a server stands in its ensemble, for the four-letter words.
 public struct ReplicationStatus: Sendable {
-  public enum Mode: String, Sendable { case standalone, leader, follower, observer }
+  public enum Mode: String, Sendable { case standalone, leader, follower, observer
+    case readOnly = "read-only"
+  }
 
   public var mode: Mode
   /// `leading - broadcast`, `following - broadcast`; nil when standalone.

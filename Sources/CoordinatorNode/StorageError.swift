@@ -14,6 +14,8 @@ public enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
   case locked(directory: String)
   /// There are logs, but no snapshot that they go on from.
   case noSnapshot(directory: String)
+  /// A codec that is not there, or that fails.
+  case codec(file: String, reason: String)
   /// This server cannot take part in its ensemble.
   case ensemble(String)
 
@@ -24,6 +26,7 @@ public enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
     case .gap(let file, let after, let next):
       "\(file): transactions are missing: 0x\(zxidText(next)) follows 0x\(zxidText(after))"
     case .ensemble(let reason): reason
+    case .codec(let file, let reason): "\(file): \(reason)"
     case .locked(let directory): "\(directory): in use by another process"
     case .noSnapshot(let directory):
       "\(directory): there are transaction logs, but no valid snapshot that they go on from"

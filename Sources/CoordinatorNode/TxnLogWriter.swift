@@ -19,9 +19,14 @@ final class TxnLogWriter: Sendable {
   private let preallocation: Int64
   /// `forceSync`
   private let syncs: Bool
+  /// `txnLogSizeLimitInKb`, in bytes; nil: no limit.
+  private let maxFileBytes: Int64?
   private let state = Mutex(State())
 
-  init(_ directory: DataDirectory, preallocation: Int64, syncs: Bool) {
+  init(
+    _ directory: DataDirectory, preallocation: Int64, syncs: Bool, maxFileBytes: Int64? = nil
+  ) {
+    self.maxFileBytes = maxFileBytes
     self.directory = directory
     self.preallocation = preallocation
     self.syncs = syncs
@@ -38,6 +43,7 @@ final class TxnLogWriter: Sendable {
         try file.write(entries, at: state.position)
         state.position += Int64(entries.count)
         if syncs { try file.syncData() }
+        if let maxFileBytes, state.position > maxFileBytes { state = State() }
       } catch {
         throw StorageError.system(error)
       }

@@ -15,6 +15,8 @@ import Znodes
 public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `loop`
   public let directory: DataDirectory
   private let loop: EventLoop
+  private let compression: SnapshotCompression
+  private let slowFlushMs: Int64
   private let writer: TxnLogWriter
   /// One thread, so that batches and rolls keep their order.
   private let logThread: IOPool
@@ -30,6 +32,8 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   /// Batches of before the last cut do not count any more.
   private var generation = 0
   public private(set) var isSnapshotting = false
+  /// Of transactions, in this process.
+  private(set) var bytesSinceSnapshot: Int64 = 0
 
   /// Everything appended up to here is durable.
   public var onFlushed: ((Int64) -> Void)?
@@ -42,13 +46,16 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   /// A snapshot has been written: milliseconds that it took.
   var onSnapshotMeasured: ((_ ms: Int64) -> Void)?
 
-  public init(
+  init(
     _ directory: DataDirectory, on loop: EventLoop, preallocation: Int64 = 64 << 20,
-    syncs: Bool = true
+    syncs: Bool = true, tuning: StorageTuning = StorageTuning()
   ) throws(SystemError) {
     self.directory = directory
     self.loop = loop
-    writer = TxnLogWriter(directory, preallocation: preallocation, syncs: syncs)
+    self.compression = tuning.snapshotCompression
+    slowFlushMs = tuning.slowFlushMs
+    writer = TxnLogWriter(
+      directory, preallocation: preallocation, syncs: syncs, maxFileBytes: tuning.maxLogBytes)
     logThread = try IOPool(threads: 1, name: "log")
     snapshotThread = try IOPool(threads: 1, name: "snapshot")
   }
@@ -69,6 +76,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     if gathered.count == 0 { gatheredFirst = zxid }
     gatheredLast = zxid
     gatheredCount += 1
+    bytesSinceSnapshot += Int64(txn.count)
     TxnLogFormat.write(txn.span.bytes, to: &gathered)
     hook()
   }
@@ -95,10 +103,16 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
       do throws(StorageError) { try writer.append(batch, first: first) } catch { failure = error }
       let elapsed = Clock.now().milliseconds(since: start)
       loop.execute { [failure] in
+        if elapsed >= self.slowFlushMs { self.warnOfSlowFlush(elapsed) }
         if failure == nil { self.onFlushMeasured?(elapsed, count) }
         self.written(last, failure, generation: generation)
       }
     }
+  }
+
+  private func warnOfSlowFlush(_ elapsedMs: Int64) {
+    CoordinatorLog.storage.warn(
+      "fsync-ing the write ahead log took long; this holds up every write", ["ms": elapsedMs])
   }
 
   private func written(_ last: Int64, _ failure: StorageError?, generation: Int) {
@@ -119,7 +133,8 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     guard !isSnapshotting else { return }
     isSnapshotting = true
     rollsNext = true
-    let path = directory.snapshot(database.lastZxid)
+    bytesSinceSnapshot = 0
+    let path = directory.snapshot(database.lastZxid, compression)
     let start = Clock.now()
     snapshotThread.submit { [self, loop] in
       var failure: StorageError?
@@ -147,7 +162,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     writer.roll()
     // What this log has beyond the leader's state was never agreed on.
     try LogTruncation(directory: directory).cut(after: database.lastZxid)
-    try SnapshotFile.write(database, to: directory.snapshot(database.lastZxid))
+    try SnapshotFile.write(database, to: directory.snapshot(database.lastZxid, compression))
     // What was logged before need not lead up to the snapshot, and would be taken for its past by
     // a learner that asks for it.
     try LogTruncation(directory: directory).removeAll()

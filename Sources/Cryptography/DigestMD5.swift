@@ -5,6 +5,7 @@ public struct DigestMD5Server: Sendable {
   /// Why a client is not believed.
   public struct Refusal: Error, Equatable, Sendable {
     public let reason: String
+    public init(reason: String) { self.reason = reason }
   }
 
   /// What a client's answer came to.

@@ -107,8 +107,8 @@ extension ConfigTable {
       Whether the ensemble may be changed by reconfig.
     standaloneEnabled bool true * +
       Whether a single participant runs without an ensemble's protocols.
-    syncEnabled bool true * +
-      Whether observers keep logs and snapshots.
+    syncEnabled bool true * -
+      observers always keep logs and snapshots
     syncLimit int 0 0.. +
       Ticks a learner may stay silent or behind.
     tcpKeepAlive bool false * -
@@ -129,8 +129,8 @@ extension ConfigTable {
       Transactions kept in memory for learners that are a little behind.
     datadir.autocreate bool true * +
       Whether missing data directories are made.
-    db.autocreate bool true * +
-      Whether an empty data directory may vote without a file named initialize.
+    db.autocreate bool true * !
+      an empty data directory may always vote
     digest.enabled bool true * +
       Whether the tree's digest is computed and compared.
     flushDelay int 0 0.. -
@@ -154,8 +154,8 @@ extension ConfigTable {
     snapshot.trust.empty bool false * +
       Whether logs without any snapshot are replayed over an empty tree.
     snapshotSizeFactor double 0.33 * +
-      Most of the log on disk, as a share of the snapshot, that is sent instead of one; negative
-      for none.
+      Most of the log on disk, as a share of the data, that is sent in place of a snapshot (a
+      mebibyte always is); negative for none.
     txnLogSizeLimitInKb long -1 * +
       Kilobytes at which a log file is closed and a new one begun; below 1 for no limit.
     """

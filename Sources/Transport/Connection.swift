@@ -233,6 +233,9 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     scheduleFlush()
   }
 
+  /// Whether input may be waiting because it is not being read.
+  public var isHeldBack: Bool { isPaused || holds > 0 || isOverBudget }
+
   var mayRead: Bool {
     state == .open && !isPaused && holds == 0 && !sawEnd && !isOverBudget
   }

@@ -43,7 +43,7 @@ extension RequestPreparer {
     return version &+ 1
   }
 
-  private func authorize(
+  func authorize(
     _ request: WriteRequest, _ permission: Permissions, on node: ChangeRecord
   ) throws(ZooKeeperError) {
     guard rules.authority.allows(node.acl, permission, to: request.identities)

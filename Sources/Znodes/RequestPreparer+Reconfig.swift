@@ -15,7 +15,7 @@ extension RequestPreparer {
     case nil: throw .reconfigDisabled
     }
     var (node, stat) = try record(ZnodePath.config, over: database)
-    guard Authority.allows(node.acl, .write, to: request.identities) else { throw .noAuth }
+    try authorize(request, .write, on: node)
     let version = "version=" + String(UInt64(bitPattern: header.zxid), radix: 16)
     let text = members + Array(version.utf8)
     stat.version = -1

@@ -26,7 +26,7 @@ extension Coordinator {
       return [("error", .string("server is not initialized"))]
     }
     let leader = status.leader ?? -1
-    let host = config.servers.first { $0.id == leader }?.host ?? ""
+    let host = membership.servers.first { $0.id == leader }?.host ?? ""
     return [
       ("is_leader", .bool(status.mode == .leader)), ("leader_id", .integer(leader)),
       ("leader_ip", .string(host)),
@@ -35,7 +35,7 @@ extension Coordinator {
 
   private var voters: [(String, JSONValue)] {
     guard config.isEnsemble else { return [] }
-    return config.servers.filter { !$0.isObserver }.map { server in
+    return membership.servers.filter { !$0.isObserver }.map { server in
       let view: [(String, JSONValue)] = [
         ("server_addresses", .array([.string("\(server.host):\(server.quorumPort)")])),
         ("election_addresses", .array([.string("\(server.host):\(server.electionPort)")])),
@@ -53,7 +53,7 @@ extension Coordinator {
   }
 
   private func zabMembers(_ status: ReplicationStatus) -> [(String, JSONValue)] {
-    guard status.mode != .standalone, let own = config.ownServer else {
+    guard status.mode != .standalone, let own = membership.server(config.serverID) else {
       return [("voting", .bool(false)), ("zabstate", .string(""))]
     }
     let last = database.lastZxid

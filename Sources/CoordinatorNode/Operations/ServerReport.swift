@@ -23,7 +23,7 @@ extension Coordinator {
     text += "quorumPort=\(config.ownServer?.quorumPort ?? 0)\n"
     text += "peerType=\(config.isObserver ? 1 : 0)\n"
     // Without a line's end behind it, as ZooKeeper prints it.
-    return text + "membership: \n" + membershipText
+    return text + "membership: \n" + membership.text
   }
 
   /// What a process knows of its surroundings, by the names of a Java machine's properties.

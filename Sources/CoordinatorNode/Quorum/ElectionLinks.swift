@@ -46,6 +46,8 @@ final class ElectionLinks {
     var options = ServerOptions()
     options.limits = Self.limits(config)
     options.name = "election"
+    options.tls = config.security.quorumTLS.server
+    options.isTLSOptional = config.security.quorumTLS.isOptional
     let handler = LoopConfined(self)
     server = try Server(at: address, on: group, options: options) { _ in .stream(handler.value) }
   }
@@ -86,7 +88,7 @@ final class ElectionLinks {
       guard let address, self.links[peer] == nil, self.attempts[peer] == nil else { return }
       self.attempts[peer] = Connection.connect(
         to: address, on: self.loop, .stream(self), limits: Self.limits(self.config),
-        context: Context(peer))
+        context: Context(peer), tls: self.config.security.quorumTLS.client, host: member.host)
     }
   }
 

@@ -93,6 +93,8 @@ extension EnsembleDriver {
   /// again, one that is accepted and forgotten would wait for initLimit.
 
   private func changeRole(_ state: PeerState, _ leader: ServerID?) {
+    loop.cancel(readOnlyTimer)
+    if coordinator.isReadOnly, state != .looking { coordinator.stopServing() }
     switch state {
     case .leading:
       learners.open()
@@ -101,9 +103,19 @@ extension EnsembleDriver {
       CoordinatorLog.quorum.info("\(state)", ["leader": leader?.description ?? "none"])
     case .looking:
       learners.close()
+      serveReadersSoon()
       if let reason = peer.lastEndOfRole {
         CoordinatorLog.quorum.info("looking for a leader", ["because": reason])
       }
+    }
+  }
+
+  /// A server that finds no leader for a while is probably cut off from the others.
+  private func serveReadersSoon() {
+    guard config.readOnlyModeEnabled, !coordinator.isReadOnly else { return }
+    readOnlyTimer = loop.schedule(afterMs: max(2000, Int64(config.tickTimeMs))) { [weak self] in
+      guard let self, peer.state == .looking, !coordinator.isServing else { return }
+      coordinator.startServingReadOnly()
     }
   }
 
@@ -232,16 +244,15 @@ extension EnsembleDriver {
     guard let connection = learners[learner] else { return }
     CoordinatorLog.quorum.info(
       "sending a snapshot", ["zxid": "0x\(zxidText(zxid.rawValue))", "to": connection.peer])
-    QuorumPacket(.snap, zxid: zxid.rawValue).write(to: &connection.output)
-    var writer = SnapshotWriter(coordinator.database)
-    while writer.write(to: &connection.output, atLeast: 1 << 20) {}
-    connection.output.writeJuteString(LeaderLink.signature)
+    learners.sendSnapshot(coordinator.database, zxid: zxid.rawValue, to: learner)
   }
 
-  /// A learner that is further behind than a third of a snapshot is served faster by a snapshot.
+  /// A learner that is further behind than a part of a snapshot is served faster by a snapshot.
   private func readLog(for learner: LearnerID, from: Zxid, through: Zxid) {
     let size = Int(clamping: coordinator.database.tree.approximateDataSize)
-    let limit = max(1 << 20, size / 3)
+    let ratio = config.storage.logToSnapshotRatio
+    guard ratio >= 0 else { return handle(.logRead(learner, nil)) }
+    let limit = max(1 << 20, Int(Double(size) * min(ratio, 1000)))
     let answer = LoopConfined(self)
     store.read(from: from.rawValue, through: through.rawValue, limit: limit) { log in
       answer.value.handle(

@@ -53,6 +53,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
   /// Votes that come before `start` are not listened to; they are repeated.
   private var isStarted = false
   private var timer = LoopTimer.none
+  var readOnlyTimer = LoopTimer.none
   private var timerAt = Instant.distantFuture
 
   /// Binds the election port, so that a server that cannot take part does not start.
@@ -81,10 +82,11 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     let maxData = config.maxPacketBytes
     links = ElectionLinks(config, on: loop)
     learners = LearnerListener(
-      at: try Self.address(config, \.quorumPort), on: group, maxData: maxData)
+      at: try Self.address(config, \.quorumPort), on: group, maxData: maxData,
+      tls: config.security.quorumTLS)
     leader = LeaderLink(
       on: loop, durable: last, maxData: maxData,
-      extendedTypes: config.extendedTypesEnabled)
+      extendedTypes: config.extendedTypesEnabled, tls: config.security.quorumTLS.client)
     try settleEpochs(epochs)
     try listenForVotes(at: try Self.address(config, \.electionPort))
     connect()
@@ -264,6 +266,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
       switch peer.state {
       case .leading: .leader
       case .observing: .observer
+      case .looking where coordinator.isReadOnly: .readOnly
       default: .follower
       }
     var status = ReplicationStatus(mode: mode)

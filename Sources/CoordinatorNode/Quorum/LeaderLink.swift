@@ -12,6 +12,7 @@ import Znodes
 final class LeaderLink {
   private let loop: EventLoop
   private let maxData: Int
+  private let tls: TLSContext?
   private let extendedTypes: Bool
   private var connection: Connection?
   private var gate: DurabilityGate
@@ -32,7 +33,10 @@ final class LeaderLink {
   /// The largest item of a snapshot (a node with its data), and room for others.
   private static let maxUnconsumed = 64 << 20
 
-  init(on loop: EventLoop, durable: Zxid, maxData: Int, extendedTypes: Bool) {
+  init(
+    on loop: EventLoop, durable: Zxid, maxData: Int, extendedTypes: Bool, tls: TLSContext?
+  ) {
+    self.tls = tls
     self.loop = loop
     self.maxData = maxData
     self.extendedTypes = extendedTypes
@@ -55,7 +59,8 @@ final class LeaderLink {
       limits.maxFrameBytes = max(self.maxData + (1 << 20), Self.maxUnconsumed)
       limits.connectTimeoutMs = timeoutMs
       self.connection = Connection.connect(
-        to: address, on: self.loop, .stream(self), limits: limits)
+        to: address, on: self.loop, .stream(self), limits: limits, tls: self.tls,
+        host: member.host)
     }
   }
 

@@ -5,6 +5,7 @@ import Platform
 import Transport
 import Zab
 import ZooKeeperProtocol
+import Znodes
 
 /// Learners' connections, on the coordinator's loop. Open only while this server leads: a learner
 /// that comes too early is refused and tries again.
@@ -19,16 +20,25 @@ final class LearnerListener {
   private let loop: EventLoop
   private let limits: ConnectionLimits
   private let maxData: Int
+  private let tls: QuorumTLS
   private var server: Server?
   private var isWanted = false
   private var learners: [LearnerID: Connection] = [:]
   private var accepted = 0
+  /// Trees on their way, each with what has to wait behind it.
+  private var streams: [LearnerID: SnapshotStream] = [:]
+
+  private struct SnapshotStream {
+    var writer: SnapshotWriter
+    var waiting: [QuorumPacket] = []
+  }
 
   var onConnected: ((LearnerID) -> Void)?
   var onPacket: ((LearnerID, QuorumPacket) -> Void)?
   var onDisconnected: ((LearnerID) -> Void)?
 
-  init(at address: SocketAddress, on group: EventLoopGroup, maxData: Int) {
+  init(at address: SocketAddress, on group: EventLoopGroup, maxData: Int, tls: QuorumTLS) {
+    self.tls = tls
     self.address = address
     self.group = group
     loop = group.loops[0]
@@ -52,6 +62,8 @@ final class LearnerListener {
     var options = ServerOptions()
     options.limits = limits
     options.name = "quorum"
+    options.tls = tls.server
+    options.isTLSOptional = tls.isOptional
     let handler = LoopConfined(self)
     do {
       server = try Server(at: address, on: group, options: options) { _ in .stream(handler.value) }
@@ -73,12 +85,46 @@ final class LearnerListener {
 
   /// Ends a learner's connection; nothing more is heard of it.
   func close(_ id: LearnerID) {
+    streams[id] = nil
     learners.removeValue(forKey: id)?.close(.local("closed by the leader"))
   }
 
   func send(_ packet: QuorumPacket, to id: LearnerID) {
     guard let connection = learners[id] else { return }
-    packet.write(to: &connection.output)
+    if streams[id] != nil {
+      streams[id]?.waiting.append(packet)
+    } else {
+      packet.write(to: &connection.output)
+    }
+  }
+
+  // MARK: Snapshots
+
+  private static let pieceBytes = 1 << 20
+  private static let maxUnsentBytes = 4 << 20
+
+  /// Sends a tree piece by piece, as the learner takes it: a large one is not held in memory as
+  /// bytes, and does not hold up the clients of this server.
+  func sendSnapshot(_ database: Database, zxid: Int64, to id: LearnerID) {
+    guard let connection = learners[id] else { return }
+    QuorumPacket(.snap, zxid: zxid).write(to: &connection.output)
+    streams[id] = SnapshotStream(writer: SnapshotWriter(database))
+    sendPiece(to: id)
+  }
+
+  private func sendPiece(to id: LearnerID) {
+    guard let connection = learners[id], var stream = streams.removeValue(forKey: id) else {
+      return
+    }
+    if connection.unsentBytes < Self.maxUnsentBytes,
+      !stream.writer.write(to: &connection.output, atLeast: Self.pieceBytes)
+    {
+      connection.output.writeJuteString(LeaderLink.signature)
+      for packet in stream.waiting { packet.write(to: &connection.output) }
+      return
+    }
+    streams[id] = stream
+    loop.schedule(afterMs: 1) { [weak self] in self?.sendPiece(to: id) }
   }
 
   /// Nil once the leader has given the learner up: what was still on its way does not count.
@@ -117,6 +163,7 @@ extension LearnerListener: StreamHandler {
   func closed(_ connection: Connection, because reason: CloseReason) {
     guard let id = id(of: connection) else { return }
     learners[id] = nil
+    streams[id] = nil
     CoordinatorLog.quorum.info("learner disconnected", ["reason": reason])
     onDisconnected?(id)
   }
