@@ -46,7 +46,8 @@ extension ServerMetric {
     case .summary(let summary, let isDetailed):
       let spread = summary.spread
       var lines = [
-        ("avg_\(name)", Self.decimal(spread.average), false), ("min_\(name)", "\(spread.min)", false),
+        ("avg_\(name)", Self.decimal(spread.average), false),
+        ("min_\(name)", "\(spread.min)", false),
         ("max_\(name)", "\(spread.max)", false), ("cnt_\(name)", "\(spread.count)", false),
         ("sum_\(name)", "\(spread.total)", false),
       ]
