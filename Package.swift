@@ -50,6 +50,7 @@ let modules: [Module] = [
     name: "Groups", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"],
     tests: ["Records"]),
+  Module(name: "Histories", layer: 3, uses: ["Values"]),
   // 4 input and output
   Module(
     name: "LogStorage", layer: 4,
@@ -59,6 +60,9 @@ let modules: [Module] = [
   Module(
     name: "Transport", layer: 4,
     uses: ["Values", "Bytes", "Containers", "Platform", "Telemetry"]),
+  Module(
+    name: "FaultProxy", layer: 4,
+    uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
     name: "KafkaClient", layer: 4,

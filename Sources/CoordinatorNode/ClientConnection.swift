@@ -404,6 +404,11 @@ final class ClientConnection {
   /// A watch has fired.
   func send(_ notification: WatchNotification, zxid: Int64) {
     guard phase == .open else { return }
+    if let acl = notification.acl,
+      !coordinator.config.requests.authority.allows(acl, .read, to: identities)
+    {
+      return
+    }
     guard connection.unsentBytes < Self.maxUnsentBytes else {
       // It takes its notifications more slowly than they come, and would take our memory with it.
       CoordinatorLog.sessions.warn(

@@ -21,7 +21,7 @@ extension ClusterPlan {
       ("minSessionTimeout", "400"),
       ("maxSessionTimeout", "60000"),
       ("dataDir", folder.folder(of: member).appending(path: "data").path),
-      ("clientPort", "\(member.port)"),
+      ("clientPort", "\(listenPort(member.port))"),
       ("clientPortAddress", "127.0.0.1"),
       ("4lw.commands.whitelist", "ruok,srvr,stat,mntr,conf,isro,envi"),
       ("admin.enableServer", "false"),
@@ -30,8 +30,11 @@ extension ClusterPlan {
     ]
     if coordinators > 1 {
       for number in 1...coordinators {
-        lines.append(
-          ("server.\(number)", "127.0.0.1:\(quorumPort(number)):\(electionPort(number))"))
+        // Its own line says where it listens; the others', where it finds them.
+        let ports = [quorumPort(number), electionPort(number)].map {
+          number == member.number ? listenPort($0) : $0
+        }
+        lines.append(("server.\(number)", "127.0.0.1:\(ports[0]):\(ports[1])"))
       }
     }
     return Self.text(lines, more: coordinatorSettings)
@@ -39,11 +42,10 @@ extension ClusterPlan {
 
   private func brokerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
     let replicas = min(brokers, 3)
-    let listener = "PLAINTEXT://127.0.0.1:\(member.port)"
     let lines: [(String, String)] = [
       ("broker.id", "\(member.number)"),
-      ("listeners", listener),
-      ("advertised.listeners", listener),
+      ("listeners", "PLAINTEXT://127.0.0.1:\(listenPort(member.port))"),
+      ("advertised.listeners", "PLAINTEXT://127.0.0.1:\(member.port)"),
       ("log.dirs", folder.folder(of: member).appending(path: "data").path),
       ("zookeeper.connect", connect),
       // Six seconds survive a busy laptop; a killed broker is noticed within them.

@@ -188,8 +188,15 @@ extension BrokerConfig {
     public let connectionTimeoutMs: Int64
     public let maxInFlightRequests: Int
     public let setsACL: Bool
+    /// `zookeeper.ssl.*` as they were given or by default, for whoever makes the connections.
+    public let securityKeys: [String: String]
 
     init(_ values: ConfigValues) throws(SettingsError) {
+      var keys: [String: String] = [:]
+      for key in ConfigTable.broker.keys where key.name.hasPrefix("zookeeper.ssl.") {
+        if values[key.name] != .null { keys[key.name] = values[key.name].description }
+      }
+      securityKeys = keys
       sessionTimeoutMs = values.int64("zookeeper.session.timeout.ms")
       connectionTimeoutMs =
         values.integer("zookeeper.connection.timeout.ms") ?? sessionTimeoutMs

@@ -157,31 +157,31 @@ extension ConfigTable {
       TLS listeners are not served yet: remove this key
     super.users string "" * fixed medium -
       access control lists are not enforced yet, so nothing reads this
-    zookeeper.ssl.cipher.suites list null * fixed low !
-      TLS to the coordination service is not supported yet: remove this key
-    zookeeper.ssl.client.enable bool false * fixed medium !
-      TLS to the coordination service is not supported yet: remove this key
+    zookeeper.ssl.cipher.suites list null * fixed low +
+      Cipher suites by their IANA names; the library's choice unless given.
+    zookeeper.ssl.client.enable bool false * fixed medium +
+      Whether connections to the coordination service are encrypted.
     zookeeper.ssl.crl.enable bool false * fixed low !
-      TLS to the coordination service is not supported yet: remove this key
-    zookeeper.ssl.enabled.protocols list null * fixed low !
-      TLS to the coordination service is not supported yet: remove this key
-    zookeeper.ssl.endpoint.identification.algorithm string HTTPS * fixed low -
-      TLS to the coordination service is not supported yet, so nothing reads this
-    zookeeper.ssl.keystore.location string null * fixed medium !
-      TLS to the coordination service is not supported yet: remove this key
-    zookeeper.ssl.keystore.password password null * fixed medium !
-      TLS to the coordination service is not supported yet: remove this key
-    zookeeper.ssl.keystore.type string null * fixed medium !
-      TLS to the coordination service is not supported yet: remove this key
+      revocation of certificates is not asked for
+    zookeeper.ssl.enabled.protocols list null * fixed low +
+      Protocols that may be used; zookeeper.ssl.protocol unless given.
+    zookeeper.ssl.endpoint.identification.algorithm string HTTPS * fixed low +
+      HTTPS compares certificates with names; empty does not.
+    zookeeper.ssl.keystore.location string null * fixed medium +
+      PEM or PKCS12 file with the client's key and certificates.
+    zookeeper.ssl.keystore.password password null * fixed medium +
+      Password of the key store.
+    zookeeper.ssl.keystore.type string null * fixed medium +
+      PEM or PKCS12; told by the file's name unless given.
     zookeeper.ssl.ocsp.enable bool false * fixed low !
-      TLS to the coordination service is not supported yet: remove this key
-    zookeeper.ssl.protocol string TLSv1.2 * fixed low -
-      TLS to the coordination service is not supported yet, so nothing reads this
-    zookeeper.ssl.truststore.location string null * fixed medium !
-      TLS to the coordination service is not supported yet: remove this key
-    zookeeper.ssl.truststore.password password null * fixed medium !
-      TLS to the coordination service is not supported yet: remove this key
-    zookeeper.ssl.truststore.type string null * fixed medium !
-      TLS to the coordination service is not supported yet: remove this key
+      revocation of certificates is not asked for
+    zookeeper.ssl.protocol string TLSv1.2 * fixed low +
+      The protocol that is used unless enabled.protocols says otherwise.
+    zookeeper.ssl.truststore.location string null * fixed medium +
+      PEM or PKCS12 file with trusted certificates; the system's unless given.
+    zookeeper.ssl.truststore.password password null * fixed medium +
+      Password of the trust store.
+    zookeeper.ssl.truststore.type string null * fixed medium +
+      PEM or PKCS12; told by the file's name unless given.
     """
 }

@@ -228,5 +228,8 @@ public final class Connection: @unchecked Sendable {  // confined to `loop`
     scheduleFlush()
   }
 
+  /// Whether input may be waiting because it is not being read.
+  public var isHeldBack: Bool { isPaused || holds > 0 }
+
   var mayRead: Bool { state == .open && !isPaused && holds == 0 && !sawEnd }
 }

@@ -113,7 +113,9 @@ extension DataTree {
     addDigest(of: index, path: txn.path)
     approximateDataSize += Int64(txn.path.utf8.count + (txn.data?.count ?? 0))
     countCreation(txn.path, bytes: txn.data?.count ?? 0)
-    changes.append(.created(path: txn.path))
+    changes.append(
+      ZnodeChange(
+        kind: .created, path: txn.path, acl: closedACL(of: index), parentACL: closedACL(of: parent)))
     return index
   }
 
@@ -142,6 +144,8 @@ extension DataTree {
     // Replayed over a fuzzy snapshot, a deletion may meet children that the node had in a later
     // life. They are deleted again further on; until then the node stays.
     guard nodes[index].childCount == 0 else { throw .notEmpty }
+    let change = ZnodeChange(
+      kind: .deleted, path: path, acl: closedACL(of: index), parentACL: closedACL(of: parent))
     unregister(index)
     acls.release(nodes[index].acl)
     digest &-= Int64(nodes[index].digest)
@@ -149,7 +153,7 @@ extension DataTree {
     approximateDataSize -= Int64(path.utf8.count + bytes)
     nodes.remove(index)
     countDeletion(path, bytes: bytes)
-    changes.append(.deleted(path: path))
+    changes.append(change)
   }
 
   private mutating func setData(
@@ -165,7 +169,7 @@ extension DataTree {
     nodes[index].version = version
     updateDigest(of: index, path: path)
     count(path, bytes: growth, znodes: 0)
-    changes.append(.dataChanged(path: path))
+    changes.append(ZnodeChange(kind: .dataChanged, path: path, acl: closedACL(of: index)))
     return index
   }
 

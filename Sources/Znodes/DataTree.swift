@@ -3,16 +3,15 @@
 import ZooKeeperProtocol
 
 /// What a transaction did to one path, for those who watch it.
-public enum ZnodeChange: Hashable, Sendable {
-  case created(path: String)
-  case deleted(path: String)
-  case dataChanged(path: String)
+public struct ZnodeChange: Hashable, Sendable {
+  public enum Kind: Hashable, Sendable { case created, deleted, dataChanged }
 
-  public var path: String {
-    switch self {
-    case .created(let path), .deleted(let path), .dataChanged(let path): path
-    }
-  }
+  public var kind: Kind
+  public var path: String
+  /// The znode's list at the time of the change, its parent's, or nil for a list that is open to
+  /// all: whoever may not read a znode must not learn its path from a watch above it.
+  var acl: [ACL]?
+  var parentACL: [ACL]?
 }
 
 /// All znodes with their ACLs, owners and digest.
@@ -102,6 +101,12 @@ public struct DataTree: Sendable {
   public func data(of index: NodeIndex) -> [UInt8]? { nodes[index].data }
 
   public func acl(of index: NodeIndex) -> [ACL] { acls[nodes[index].acl] }
+
+  /// As `acl(of:)`, but nil for the list that is open to all.
+  func closedACL(of index: NodeIndex) -> [ACL]? {
+    let number = nodes[index].acl
+    return number == ACLCache.open ? nil : acls[number]
+  }
 
   /// Names of the children, newest first.
   public func children(of index: NodeIndex) -> [String] {

@@ -15,6 +15,8 @@ public struct WatchNotification: Hashable, Sendable {
   public var watcher: WatcherID
   public var event: WatchEventType
   public var path: String
+  /// Who may hear of it: whoever may read what it is about; nil for everybody.
+  public var acl: [ACL]?
 }
 
 /// How long a watch lasts and how far it sees; one watcher may have all kinds on a path.
@@ -187,26 +189,31 @@ public struct WatchTable: Sendable {
   public mutating func trigger(
     _ change: ZnodeChange, into notifications: inout [WatchNotification]
   ) {
-    func tell(_ watchers: [WatcherID], _ event: WatchEventType, _ path: String) {
+    func tell(_ watchers: [WatcherID], _ event: WatchEventType, _ path: String, _ acl: [ACL]?) {
       for id in watchers {
-        notifications.append(WatchNotification(watcher: id, event: event, path: path))
+        notifications.append(WatchNotification(watcher: id, event: event, path: path, acl: acl))
       }
     }
-    let path = change.path
+    let (path, acl) = (change.path, change.acl)
     let parent = ZnodePath.watchable(ZnodePath.parent(of: path) ?? "")
-    switch change {
+    func tellParent() {
+      tell(
+        children.trigger(parent, .nodeChildrenChanged), .nodeChildrenChanged, parent,
+        change.parentACL)
+    }
+    switch change.kind {
     case .created:
-      tell(data.trigger(path, .nodeCreated), .nodeCreated, path)
-      tell(children.trigger(parent, .nodeChildrenChanged), .nodeChildrenChanged, parent)
+      tell(data.trigger(path, .nodeCreated), .nodeCreated, path, acl)
+      tellParent()
     case .deleted:
       // Whoever watches both data and children of the node hears of its end once.
       let told = data.trigger(path, .nodeDeleted)
-      tell(told, .nodeDeleted, path)
+      tell(told, .nodeDeleted, path, acl)
       let others = children.trigger(path, .nodeDeleted).filter { !told.contains($0) }
-      tell(others, .nodeDeleted, path)
-      tell(children.trigger(parent, .nodeChildrenChanged), .nodeChildrenChanged, parent)
+      tell(others, .nodeDeleted, path, acl)
+      tellParent()
     case .dataChanged:
-      tell(data.trigger(path, .nodeDataChanged), .nodeDataChanged, path)
+      tell(data.trigger(path, .nodeDataChanged), .nodeDataChanged, path, acl)
     }
   }
 }

@@ -1,13 +1,47 @@
 import ZooKeeperProtocol
 
-/// The one-shot watches a client has set and that have not fired. Known so that they can be set
-/// again on another server (setWatches), which tells at once what was missed.
+/// The watches a client has: one-shot ones that have not fired, and those that stay. Known so that
+/// they can be set again on another server (setWatches), which tells at once what was missed.
 struct WatchTable {
   private(set) var data: Set<String> = []
   private(set) var exist: Set<String> = []
   private(set) var child: Set<String> = []
+  private(set) var persistent: Set<String> = []
+  private(set) var recursive: Set<String> = []
 
-  var isEmpty: Bool { data.isEmpty && exist.isEmpty && child.isEmpty }
+  var isEmpty: Bool {
+    data.isEmpty && exist.isEmpty && child.isEmpty && persistent.isEmpty && recursive.isEmpty
+  }
+
+  /// `addWatch` was answered. A path has one of the two kinds, the newest.
+  mutating func add(_ path: String, _ mode: AddWatchMode) {
+    persistent.remove(path)
+    recursive.remove(path)
+    if mode == .persistent { persistent.insert(path) } else { recursive.insert(path) }
+  }
+
+  /// `removeWatches` was answered.
+  mutating func remove(_ path: String, _ type: WatcherType) {
+    if type != .children {
+      data.remove(path)
+      exist.remove(path)
+    }
+    if type != .data { child.remove(path) }
+    if type == .any {
+      persistent.remove(path)
+      recursive.remove(path)
+    }
+  }
+
+  func contains(_ path: String, _ type: WatcherType) -> Bool {
+    switch type {
+    case .children: child.contains(path)
+    case .data: data.contains(path) || exist.contains(path)
+    default:
+      child.contains(path) || data.contains(path) || exist.contains(path)
+        || persistent.contains(path) || recursive.contains(path)
+    }
+  }
 
   /// A request that asked for a watch was answered. What it watches depends on the answer: exists
   /// on a missing znode waits for its creation.
@@ -35,7 +69,10 @@ struct WatchTable {
       data.remove(path)
       exist.remove(path)
     case .childWatchRemoved: child.remove(path)
-    case .none, .persistentWatchRemoved: break
+    case .persistentWatchRemoved:
+      persistent.remove(path)
+      recursive.remove(path)
+    case .none: break
     }
   }
 
@@ -43,6 +80,8 @@ struct WatchTable {
     data = []
     exist = []
     child = []
+    persistent = []
+    recursive = []
   }
 
   /// Requests that set all watches again; each small enough for a server's frame limit.
@@ -64,7 +103,16 @@ struct WatchTable {
     add(data, \.dataWatches)
     add(exist, \.existWatches)
     add(child, \.childWatches)
+    add(persistent, \.persistentWatches)
+    add(recursive, \.persistentRecursiveWatches)
     if size > 0 { requests.append(current) }
     return requests
+  }
+}
+
+extension SetWatchesRequest {
+  /// Servers before 3.6 know only the first form, and watches that stay not at all.
+  var type: OpCode {
+    persistentWatches.isEmpty && persistentRecursiveWatches.isEmpty ? .setWatches : .setWatches2
   }
 }

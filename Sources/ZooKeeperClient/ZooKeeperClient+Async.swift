@@ -3,7 +3,7 @@ import ZooKeeperProtocol
 // The operations for asynchronous callers: the control plane, tools and tests.
 
 extension ZooKeeperClient {
-  private func answer<Answer: Sendable>(
+  func answer<Answer: Sendable>(
     _ body: (@escaping Completion<Answer>) -> Void
   ) async throws(ZooKeeperError) -> Answer {
     let result: Result<Answer, ZooKeeperError> = await withCheckedContinuation { continuation in

@@ -18,6 +18,7 @@ extension ZooKeeperClient {
     let mine = attempt
     let server = servers[nextServer % servers.count]
     nextServer += 1
+    serverName = server.host
     Hosts.resolve(server.host, port: server.port, then: loop) { [self] result in
       guard attempt == mine, state == .connecting else { return }
       switch result {
@@ -35,7 +36,8 @@ extension ZooKeeperClient {
     var limits = ConnectionLimits()
     limits.maxFrameBytes = options.maxFrameBytes
     limits.connectTimeoutMs = connectTimeoutMs
-    connection = Connection.connect(to: address, on: loop, .frames(self), limits: limits)
+    connection = Connection.connect(
+      to: address, on: loop, .frames(self), limits: limits, tls: options.tls, host: serverName)
     let mine = attempt
     // The handshake has to be answered too, not only the connection made.
     loop.schedule(afterMs: connectTimeoutMs) { [weak self] in
@@ -92,8 +94,8 @@ extension ZooKeeperClient {
     // Before any other request: what was missed is told before what is asked next.
     for request in watches.requests(relativeTo: lastZxid) {
       sendFrame { writer in
-        RequestHeader(xid: SpecialXid.setWatches, type: .setWatches).write(to: &writer)
-        request.write(to: &writer, type: .setWatches)
+        RequestHeader(xid: SpecialXid.setWatches, type: request.type).write(to: &writer)
+        request.write(to: &writer, type: request.type)
       }
     }
     keepAlive(attempt)

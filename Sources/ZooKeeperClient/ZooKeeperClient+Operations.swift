@@ -123,7 +123,7 @@ extension ZooKeeperClient {
     }
   }
 
-  private func serverPath(_ path: String) -> String { connectString.serverPath(path) }
+  func serverPath(_ path: String) -> String { connectString.serverPath(path) }
 }
 
 extension Array where Element == MultiResult {

@@ -19,7 +19,7 @@ public enum SessionEvent: Equatable, Sendable {
   case authFailed
 }
 
-/// A watch that has fired. One-shot: it is gone unless set again.
+/// A watch that has fired. One set by a read is gone unless set again; one set by `addWatch` stays.
 public struct WatchEvent: Equatable, Sendable {
   public var type: WatchEventType
   public var path: String
@@ -45,6 +45,8 @@ public final class ZooKeeperClient: @unchecked Sendable {  // confined to `loop`
     public var onSession: @Sendable (SessionEvent) -> Void = { _ in }
     /// Called on the loop, before any answer that shows the change.
     public var onWatch: @Sendable (WatchEvent) -> Void = { _ in }
+    /// How connections are encrypted; nil: not at all.
+    public var tls: TLSContext?
     /// Seed of the order in which servers are tried.
     public var seed: UInt64?
     public init() {}
@@ -76,6 +78,8 @@ public final class ZooKeeperClient: @unchecked Sendable {  // confined to `loop`
   var attempt = 0
   var servers: [ConnectString.Server]
   var nextServer = 0
+  /// The server being tried, as the connect string names it.
+  var serverName = ""
   /// Further addresses of the server being tried, such as 127.0.0.1 after ::1.
   var otherAddresses: [SocketAddress] = []
   var failuresInARow = 0

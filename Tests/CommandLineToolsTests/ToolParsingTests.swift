@@ -45,7 +45,14 @@ import ZooKeeperProtocol
       ShellWords.split(#"create /a "two words" 'it is'  x"#)
         == ["create", "/a", "two words", "it is", "x"])
     #expect(ShellWords.split(#"set /a """#) == ["set", "/a", ""])
-    let arguments = ShellArguments(["-s", "-v", "3", "/path", "-data"])
+    let known = ["-s": false, "-v": true]
+    let arguments = try ShellArguments(
+      ["-s", "-v", "3", "/path", "-data"], known: known, isTrailing: false)
+    #expect(throws: (any Error).self) {
+      try ShellArguments(["-x", "/path"], known: known, isTrailing: false)
+    }
+    let trailing = try ShellArguments(["/path", "-v", "3"], known: known, isTrailing: true)
+    #expect(trailing.operands == ["/path"] && trailing.values["-v"] == "3")
     #expect(arguments.options == ["-s", "-v"])
     #expect(arguments.values["-v"] == "3")
     #expect(arguments.operands == ["/path", "-data"])
@@ -54,6 +61,8 @@ import ZooKeeperProtocol
     #expect(acl[0].perms == .all)
     #expect(ShellACL.letters(acl[1].perms) == "r")
     #expect(throws: (any Error).self) { try ShellACL.parse("world:anyone:x") }
+    let certificate = try ShellACL.parse("x509:CN=a,O=b:r,world:anyone:cd")
+    #expect(certificate.map(\.id.id) == ["CN=a,O=b", "anyone"])
   }
 
   @Test func shellFlagsBehindTheAddressBelongToTheCommand() {
@@ -61,6 +70,17 @@ import ZooKeeperProtocol
     #expect(
       tool.prepare(["--timeout", "5", "h:1", "ls", "-R", "/"])
         == ["--timeout", "5", "h:1", "--", "ls", "-R", "/"])
+    #expect(
+      tool.prepare(["h:1", "-zk-tls-config-file", "f", "ls", "/"])
+        == ["--zk-tls-config-file", "f", "h:1", "--", "ls", "/"])
+  }
+
+  @Test func quotasKeepZooKeepersForm() {
+    var limit = QuotaLimits("count=5,bytes=-1=;byteHardLimit=7;countHardLimit=9")
+    #expect(limit.count == 5 && limit.bytesHard == 7 && limit.countHard == 9)
+    #expect(limit.text == "count=5,bytes=-1=;byteHardLimit=7;countHardLimit=9")
+    limit = QuotaLimits("count=5,bytes=6")
+    #expect(limit.text == "count=5,bytes=6")
   }
 
   @Test func histogramsStayWithinTwoPercent() {

@@ -48,6 +48,28 @@ import ZooKeeperProtocol
     #expect(server.watches.data.recursiveCount == 0)
   }
 
+  /// CVE-2024-23944: a path may be as secret as what is there.
+  @Test func notificationsSayWhoMayHearOfThem() {
+    let server = TestServer()
+    server.watches.add("/", me, mode: .persistentRecursive)
+    server.watches.watchChildren("/secret", me)
+    let own = [ACL(perms: .all, id: AuthID(scheme: "digest", id: "a:h"))]
+    _ = server.create("/open")
+    server.identities = [own[0].id]
+    _ = server.create("/secret", acl: own)
+    _ = server.run(.setData, SetDataRequest(path: "/secret", data: [1]))
+    _ = server.create("/secret/x")
+    _ = server.run(.delete, PathVersionRequest(path: "/secret/x"))
+    _ = server.run(.delete, PathVersionRequest(path: "/secret"))
+    let told = server.notifications.map { "\($0.event) \($0.path) \($0.acl == nil)" }
+    #expect(
+      told == [
+        "nodeCreated /open true", "nodeCreated /secret false", "nodeDataChanged /secret false",
+        "nodeCreated /secret/x true", "nodeChildrenChanged /secret false",
+        "nodeDeleted /secret/x true", "nodeDeleted /secret false",
+      ])
+  }
+
   @Test func persistentWatchesStayAndSeeTheirPathAlone() {
     let server = TestServer()
     server.watches.add("/p", me, mode: .persistent)

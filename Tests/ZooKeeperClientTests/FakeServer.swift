@@ -141,8 +141,9 @@ final class FakeServer: FrameHandler, @unchecked Sendable {  // state: on its on
       let packet = try AuthPacket(from: &reader)
       seen.withLock { $0.auths.append(packet) }
       reply(xid, connection, refusesAuth ? .authFailed : .ok)
-    case .setWatches:
-      let request = try SetWatchesRequest(from: &reader, type: .setWatches)
+    case .addWatch, .removeWatches: reply(xid, connection)
+    case .setWatches, .setWatches2:
+      let request = try SetWatchesRequest(from: &reader, type: header.type)
       seen.withLock { $0.setWatches.append(request) }
       reply(xid, connection)
     case .create2:

@@ -107,6 +107,36 @@ func settle(_ client: ZooKeeperClient) async throws {
     }
   }
 
+  @Test func watchesThatStayAreSetAgain() async throws {
+    try await withServer { server, client, told in
+      try await client.addWatch("/p", mode: .persistent)
+      try await client.addWatch("/r", mode: .persistentRecursive)
+      try await client.addWatch("/gone", mode: .persistent)
+      try await client.removeWatches("/gone")
+      await #expect(throws: ZooKeeperError.noWatcher) { try await client.removeWatches("/gone") }
+      server.dropConnections()
+      try await told.event { $0 == .connected(sessionID: 0x101, isNew: false) }
+      try await settle(client)
+      let seen = server.seen.withLock { $0 }
+      #expect(seen.setWatches.map(\.persistentWatches) == [["/p"]])
+      #expect(seen.setWatches.map(\.persistentRecursiveWatches) == [["/r"]])
+      #expect(seen.types.contains(.setWatches2))
+    }
+  }
+
+  @Test func watchesCanBeForgottenWithoutAServer() async throws {
+    try await withServer { server, client, told in
+      _ = try await client.exists("/x", watch: true)
+      server.dropConnections(silent: true)
+      try await told.event { $0 == .disconnected }
+      try await client.removeWatches("/x", type: .data, isLocal: true)
+      server.fallSilent(false)
+      server.dropConnections()
+      try await settle(client)
+      #expect(server.seen.withLock { $0.setWatches.isEmpty })
+    }
+  }
+
   @Test func whatWasSentFailsWhenTheConnectionGoes() async throws {
     try await withServer { server, client, told in
       try await client.sync()

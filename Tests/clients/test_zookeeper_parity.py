@@ -303,6 +303,27 @@ def access(it):
     it.closed()
 
 
+def watches_of_what_may_not_be_read(it):
+    it.open("alice")
+    it.do(AUTH, int32(0) + text("digest") + text(b"alice:secret"), by="alice", xid=-4)
+    for wire in ("me", "alice"):
+        it.do(ADD_WATCH, text("/") + int32(1), by=wire)
+        it.do(EXISTS, text("/own") + b"\1", by=wire)
+        it.do(ADD_WATCH, text("/own") + int32(0), by=wire)
+    it.do(CREATE, create_body("/own", b"x", acl=[(31, "auth", "")]), by="alice")
+    it.do(CREATE, create_body("/own/open"), by="alice")
+    it.do(SET_DATA, text("/own") + text(b"y") + int32(-1), by="alice")
+    it.do(EXISTS, text("/own") + b"\1")
+    it.do(SET_ACL, text("/own") + acls(OPEN) + int32(-1), by="alice")
+    it.do(SET_DATA, text("/own") + text(b"z") + int32(-1), by="alice")
+    it.do(CREATE, create_body("/own/closed", acl=[(30, "auth", "")]), by="alice")
+    it.do(DELETE, text("/own/closed") + int32(-1), by="alice")
+    it.do(DELETE, text("/own/open") + int32(-1), by="alice")
+    it.do(DELETE, text("/own") + int32(-1), by="alice")
+    for wire in ("me", "alice"):
+        it.do(SYNC, text("/"), by=wire)
+
+
 def sessions(it):
     other = it.open("other", timeout_ms=100)
     it.do(CREATE, create_body("/e", flags=1), by="other")
@@ -370,7 +391,8 @@ def what_no_server_knows(it):
 
 
 SCENARIOS = [
-    creation, changes, multis, watches, watches_of_a_client_that_comes_back, access, sessions, quotas,
+    creation, changes, multis, watches, watches_of_a_client_that_comes_back,
+    watches_of_what_may_not_be_read, access, sessions, quotas,
     the_configuration, what_no_server_knows]
 
 

@@ -169,8 +169,10 @@ enum ClusterZnodes {
       built += "/\(part)"
       paths.append(built)
     }
+    var options = ZooKeeperClient.Options()
+    options.tls = session.tls
     let plain = ZooKeeperClient(
-      ConnectString(servers: target.servers), on: session.loop, ZooKeeperClient.Options())
+      ConnectString(servers: target.servers), on: session.loop, options)
     plain.start()
     let box = Unchecked(completion)
     createNext(paths[...], plain, session) { refusal in

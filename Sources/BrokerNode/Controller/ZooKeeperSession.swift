@@ -16,6 +16,8 @@ final class ZooKeeperSession: @unchecked Sendable {  // confined to `loop`
   let setsACL: Bool
   let sessionTimeoutMs: Int64
   let client: ZooKeeperClient
+  /// How its connections are encrypted; nil: not at all.
+  let tls: TLSContext?
   private let listeners: Listeners
   static let log = Log("zookeeper")
 
@@ -35,6 +37,13 @@ final class ZooKeeperSession: @unchecked Sendable {  // confined to `loop`
     options.sessionTimeoutMs = Int32(clamping: config.sessionTimeoutMs)
     options.onSession = { event in for hear in listeners.session { hear(event) } }
     options.onWatch = { event in for hear in listeners.watch { hear(event) } }
+    do throws(TLSError) {
+      let settings = try TLSSettings(zooKeeperKeys: { config.securityKeys[$0] })
+      if let settings { options.tls = try TLSContext(settings, as: .client) }
+    } catch {
+      throw StartupError("zookeeper.ssl: \(error)")
+    }
+    tls = options.tls
     let text = config.servers.joined(separator: ",") + config.chroot
     do throws(ConnectString.Invalid) {
       client = ZooKeeperClient(try ConnectString(text), on: loop, options)

@@ -1,92 +1,104 @@
-import Foundation
 import ZooKeeperClient
 import ZooKeeperProtocol
 
-/// A command's words, sorted into options and operands.
-struct ShellArguments {
-  let options: Set<String>
-  let values: [String: String]
-  let operands: [String]
-
-  /// Options that take a value: `-v version`, `-t ttl`.
-  private static let valued: Set<String> = ["-v", "-t"]
-
-  init(_ words: [String]) {
-    var options: Set<String> = []
-    var values: [String: String] = [:]
-    var operands: [String] = []
-    var rest = words[...]
-    while let word = rest.popFirst() {
-      // A dash alone, and any dash behind the path, is data.
-      if operands.isEmpty, word.count == 2, word.hasPrefix("-") {
-        options.insert(word)
-        if Self.valued.contains(word) { values[word] = rest.popFirst() ?? "" }
-      } else {
-        operands.append(word)
-      }
-    }
-    self.options = options
-    self.values = values
-    self.operands = operands
-  }
-}
-
-/// The commands of the shell, in the words of ZooKeeper's own.
+/// The commands of the shell, in the words of ZooKeeper 3.8's own. Those about the session itself
+/// (`connect`, `history`, …) are `ShellSession`'s.
 enum ShellCommand {
   struct Problem: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
   }
 
-  private struct Entry: Sendable {
+  struct Entry: Sendable {
     let usage: String
-    let options: Set<String>
+    /// True for those that take a value.
+    var options: [String: Bool] = [:]
     let operands: ClosedRange<Int>
+    var isTrailing = false
     let run: @Sendable (ShellArguments, ShellSession) async throws -> Void
   }
 
-  private static let entries: [String: Entry] = [
+  private static let reading: [String: Entry] = [
     "ls": Entry(
-      usage: "ls [-s] [-w] [-R] path", options: ["-s", "-w", "-R"], operands: 1...1, run: ls),
-    "get": Entry(usage: "get [-s] [-w] path", options: ["-s", "-w"], operands: 1...1, run: get),
-    "stat": Entry(usage: "stat [-w] path", options: ["-w"], operands: 1...1, run: stat),
-    "set": Entry(
-      usage: "set [-s] [-v version] path data", options: ["-s", "-v"], operands: 2...2, run: set),
-    "create": Entry(
-      usage: "create [-s] [-e] [-c] path [data] [acl]", options: ["-s", "-e", "-c"],
-      operands: 1...3, run: create),
-    "delete": Entry(
-      usage: "delete [-v version] path", options: ["-v"], operands: 1...1, run: delete),
-    "deleteall": Entry(usage: "deleteall path", options: [], operands: 1...1, run: deleteAll),
-    "getAcl": Entry(usage: "getAcl [-s] path", options: ["-s"], operands: 1...1, run: getACL),
-    "setAcl": Entry(
-      usage: "setAcl [-s] [-v version] path acl", options: ["-s", "-v"], operands: 2...2,
-      run: setACL),
-    "addauth": Entry(usage: "addauth scheme auth", options: [], operands: 1...2, run: addAuth),
-    "sync": Entry(usage: "sync path", options: [], operands: 1...1, run: sync),
-    "config": Entry(usage: "config [-s]", options: ["-s"], operands: 0...0, run: config),
-    "version": Entry(usage: "version", options: [], operands: 0...0) { _, session in
-      session.console.line("jackdaw \(ToolCatalogue.version), ZooKeeper protocol 3.8")
-    },
-    "help": Entry(usage: "help", options: [], operands: 0...0) { _, session in
-      session.console.line(help)
+      usage: "ls [-s] [-w] [-R] path", options: ["-s": false, "-w": false, "-R": false],
+      operands: 1...1, run: ls),
+    "get": Entry(
+      usage: "get [-s] [-w] path", options: ["-s": false, "-w": false], operands: 1...1, run: get),
+    "stat": Entry(usage: "stat [-w] path", options: ["-w": false], operands: 1...1, run: stat),
+    "getAcl": Entry(
+      usage: "getAcl [-s] path", options: ["-s": false], operands: 1...1, run: getACL),
+    "getEphemerals": Entry(usage: "getEphemerals path", operands: 0...1, run: getEphemerals),
+    "getAllChildrenNumber": Entry(
+      usage: "getAllChildrenNumber path", operands: 1...1, run: getAllChildrenNumber),
+    "sync": Entry(usage: "sync path", operands: 1...1, run: sync),
+    "config": Entry(
+      usage: "config [-c] [-w] [-s]", options: ["-c": false, "-w": false, "-s": false],
+      operands: 0...0, run: config),
+    "whoami": Entry(usage: "whoami", operands: 0...0, run: whoAmI),
+    "listquota": Entry(usage: "listquota path", operands: 1...1, run: ShellQuota.list),
+    "addWatch": Entry(
+      usage: "addWatch [-m mode] path", options: ["-m": true], operands: 1...1, isTrailing: true,
+      run: addWatch),
+    "removewatches": Entry(
+      usage: "removewatches path [-c|-d|-a] [-l]",
+      options: ["-c": false, "-d": false, "-a": false, "-l": false], operands: 1...1,
+      isTrailing: true, run: removeWatches),
+    "version": Entry(usage: "version", operands: 0...0) { _, session in
+      session.console.line(
+        "ZooKeeper CLI version: 3.8.0-jackdaw, jackdaw \(ToolCatalogue.version)")
     },
   ]
 
+  private static let changing: [String: Entry] = [
+    "set": Entry(
+      usage: "set [-s] [-v version] path data", options: ["-s": false, "-v": true],
+      operands: 2...2, run: set),
+    "create": Entry(
+      usage: "create [-s] [-e] [-c] [-t ttl] path [data] [acl]",
+      options: ["-s": false, "-e": false, "-c": false, "-t": true], operands: 1...3, run: create),
+    "delete": Entry(
+      usage: "delete [-v version] path", options: ["-v": true], operands: 1...1, run: delete),
+    "deleteall": Entry(
+      usage: "deleteall path [-b batch size]", options: ["-b": true], operands: 1...1,
+      isTrailing: true, run: deleteAll),
+    "setAcl": Entry(
+      usage: "setAcl [-s] [-v version] [-R] path acl",
+      options: ["-s": false, "-v": true, "-R": false], operands: 2...2, run: setACL),
+    "addauth": Entry(usage: "addauth scheme auth", operands: 1...2, run: addAuth),
+    "setquota": Entry(
+      usage: "setquota -n|-b|-N|-B val path",
+      options: ["-n": true, "-b": true, "-N": true, "-B": true], operands: 1...1,
+      run: ShellQuota.set),
+    "delquota": Entry(
+      usage: "delquota [-n|-b|-N|-B] path",
+      options: ["-n": false, "-b": false, "-N": false, "-B": false], operands: 1...1,
+      run: ShellQuota.delete),
+    "reconfig": Entry(
+      usage: "reconfig [-s] [-v version] [[-file path] | [-members serverID=host:port1:port2;port3"
+        + "[,...]*]] | [-add serverId=host:port1:port2;port3[,...]]* [-remove serverId[,...]*]",
+      options: [
+        "-s": false, "-v": true, "-file": true, "-members": true, "-add": true, "-remove": true,
+      ], operands: 0...0, run: reconfigure),
+  ]
+
+  static let entries = reading.merging(changing) { first, _ in first }
+
   static var help: String {
-    let usages = entries.values.map { "  " + $0.usage } + ["  close", "  quit"]
-    return "commands:\n" + usages.sorted().joined(separator: "\n")
+    let usages = entries.values.map { "\t" + $0.usage } + ShellSession.usages.map { "\t" + $0 }
+    return "jackdaw zookeeper-shell host:port cmd args\n"
+      + usages.sorted().joined(separator: "\n")
   }
 
-  static func run(
-    _ name: String, _ arguments: ShellArguments, in session: ShellSession
-  ) async throws {
+  static func run(_ name: String, _ words: [String], in session: ShellSession) async throws {
     guard let entry = entries[name] else {
-      throw Problem("Command not found: \(name); 'help' lists the commands")
+      throw Problem("Command not found: Command not found \(name)")
     }
-    let unknown = arguments.options.subtracting(entry.options)
-    guard unknown.isEmpty, entry.operands.contains(arguments.operands.count) else {
+    let arguments = try ShellArguments(words, known: entry.options, isTrailing: entry.isTrailing)
+    guard entry.operands.contains(arguments.operands.count) else {
       throw Problem("usage: \(entry.usage)")
+    }
+    if let path = arguments.operands.first, path != "/", name != "addauth" {
+      try check(path: path)
     }
     do {
       try await entry.run(arguments, session)
@@ -95,6 +107,20 @@ enum ShellCommand {
     }
   }
 
+  /// What no server would take, told in words.
+  private static func check(path: String) throws {
+    guard path.hasPrefix("/") else {
+      throw Problem("Path must start with / character")
+    }
+    guard !path.hasSuffix("/") else {
+      throw Problem("Path must not end with / character")
+    }
+    guard !path.contains("//") else {
+      throw Problem("Invalid path string \"\(path)\" caused by empty node name specified")
+    }
+  }
+
+  /// Errors in the words of ZooKeeper's shell, which scripts look for.
   private static func text(_ error: ZooKeeperError, _ path: String) -> String {
     switch error {
     case .noNode: "Node does not exist: \(path)"
@@ -102,195 +128,17 @@ enum ShellCommand {
     case .notEmpty: "Node not empty: \(path)"
     case .noAuth: "Insufficient permission : \(path)"
     case .badVersion: "version No is not valid : \(path)"
-    case .invalidACL: "KeeperErrorCode = InvalidACL for \(path)"
+    case .badArguments: "Arguments are not valid : \(path)"
+    case .invalidACL: "Acl is not valid : \(path)"
     case .noChildrenForEphemerals: "Ephemerals cannot have children: \(path)"
     case .quotaExceeded: "Quota has exceeded : \(path)"
+    case .noWatcher: "No watcher of the given type on \(path)"
+    case .reconfigInProgress:
+      "Another reconfiguration is in progress -- concurrent reconfigs not supported (yet)"
+    case .newConfigNoQuorum:
+      "No quorum of new config is connected and up-to-date with the leader of last commmitted"
+        + " config - try invoking reconfiguration after new servers are connected and synced"
     default: "\(error) for \(path)"
-    }
-  }
-
-  private static func version(_ arguments: ShellArguments) throws -> Int32 {
-    guard let text = arguments.values["-v"] else { return -1 }
-    guard let version = Int32(text) else { throw Problem("not a version: \(text)") }
-    return version
-  }
-
-  // MARK: Reading
-
-  @Sendable private static func ls(_ a: ShellArguments, _ session: ShellSession) async throws {
-    let path = a.operands[0]
-    if a.options.contains("-R") {
-      try await listTree(path, session)
-      return
-    }
-    let answer = try await session.client.getChildren(path, watch: a.options.contains("-w"))
-    session.console.line("[\(answer.children.sorted().joined(separator: ", "))]")
-    if a.options.contains("-s") { print(answer.stat, on: session.console) }
-  }
-
-  private static func listTree(_ root: String, _ session: ShellSession) async throws {
-    var waiting = [root]
-    while let path = waiting.popLast() {
-      session.console.line(path)
-      let children = try await self.children(of: path, mayBeGone: path != root, session)
-      waiting += children.sorted(by: >).map { path == "/" ? "/\($0)" : "\(path)/\($0)" }
-    }
-  }
-
-  private static func children(
-    of path: String, mayBeGone: Bool, _ session: ShellSession
-  ) async throws -> [String] {
-    do throws(ZooKeeperError) {
-      return try await session.client.getChildren(path).children
-    } catch {
-      // Somebody else may delete it between the listing and the look.
-      if error == .noNode, mayBeGone { return [] }
-      throw error
-    }
-  }
-
-  @Sendable private static func get(_ a: ShellArguments, _ session: ShellSession) async throws {
-    let answer = try await session.client.getData(
-      a.operands[0], watch: a.options.contains("-w"))
-    session.console.line(answer.data.map { String(decoding: $0, as: UTF8.self) } ?? "null")
-    if a.options.contains("-s") { print(answer.stat, on: session.console) }
-  }
-
-  @Sendable private static func stat(_ a: ShellArguments, _ session: ShellSession) async throws {
-    guard
-      let stat = try await session.client.exists(a.operands[0], watch: a.options.contains("-w"))
-    else { throw ZooKeeperError.noNode }
-    print(stat, on: session.console)
-  }
-
-  @Sendable private static func getACL(_ a: ShellArguments, _ session: ShellSession) async throws {
-    let answer = try await session.client.getACL(a.operands[0])
-    for entry in answer.acl {
-      session.console.line("'\(entry.id.scheme),'\(entry.id.id)")
-      session.console.line(": \(ShellACL.letters(entry.perms))")
-    }
-    if a.options.contains("-s") { print(answer.stat, on: session.console) }
-  }
-
-  @Sendable private static func config(_ a: ShellArguments, _ session: ShellSession) async throws {
-    let answer = try await session.client.getData("/zookeeper/config")
-    session.console.line(String(decoding: answer.data ?? [], as: UTF8.self))
-    if a.options.contains("-s") { print(answer.stat, on: session.console) }
-  }
-
-  // MARK: Changing
-
-  @Sendable private static func set(_ a: ShellArguments, _ session: ShellSession) async throws {
-    let stat = try await session.client.setData(
-      a.operands[0], Array(a.operands[1].utf8), version: try version(a))
-    if a.options.contains("-s") { print(stat, on: session.console) }
-  }
-
-  @Sendable private static func create(_ a: ShellArguments, _ session: ShellSession) async throws {
-    let mode: CreateMode
-    switch (a.options.contains("-e"), a.options.contains("-s"), a.options.contains("-c")) {
-    case (false, false, false): mode = .persistent
-    case (true, false, false): mode = .ephemeral
-    case (false, true, false): mode = .persistentSequential
-    case (true, true, false): mode = .ephemeralSequential
-    case (false, false, true): mode = .container
-    default: throw Problem("-c cannot be combined with -s or -e")
-    }
-    let data = a.operands.count > 1 ? Array(a.operands[1].utf8) : nil
-    let acl = a.operands.count > 2 ? try ShellACL.parse(a.operands[2]) : ACL.openUnsafe
-    let answer = try await session.client.create(a.operands[0], data, mode: mode, acl: acl)
-    session.console.line("Created \(answer.path)")
-  }
-
-  @Sendable private static func delete(_ a: ShellArguments, _ session: ShellSession) async throws {
-    try await session.client.delete(a.operands[0], version: try version(a))
-  }
-
-  /// Children before parents; what somebody else deletes meanwhile is no error.
-  @Sendable private static func deleteAll(
-    _ a: ShellArguments, _ session: ShellSession
-  ) async throws {
-    var waiting = [a.operands[0]]
-    var found: [String] = []
-    while let path = waiting.popLast() {
-      found.append(path)
-      let children = try await self.children(of: path, mayBeGone: found.count > 1, session)
-      waiting += children.map { path == "/" ? "/\($0)" : "\(path)/\($0)" }
-    }
-    for path in found.reversed() where path != "/" && !path.hasPrefix("/zookeeper") {
-      do throws(ZooKeeperError) {
-        try await session.client.delete(path)
-      } catch {
-        if error != .noNode { throw error }
-      }
-    }
-  }
-
-  @Sendable private static func setACL(_ a: ShellArguments, _ session: ShellSession) async throws {
-    let stat = try await session.client.setACL(
-      a.operands[0], try ShellACL.parse(a.operands[1]), version: try version(a))
-    if a.options.contains("-s") { print(stat, on: session.console) }
-  }
-
-  @Sendable private static func addAuth(_ a: ShellArguments, _ session: ShellSession) async throws {
-    let auth = a.operands.count > 1 ? Array(a.operands[1].utf8) : []
-    try await session.client.addAuth(scheme: a.operands[0], auth)
-  }
-
-  @Sendable private static func sync(_ a: ShellArguments, _ session: ShellSession) async throws {
-    try await session.client.sync(a.operands[0])
-    session.console.line("Sync is OK")
-  }
-
-  // MARK: Stat
-
-  private static func print(_ stat: Stat, on console: Console) {
-    func hex(_ value: Int64) -> String { "0x" + String(UInt64(bitPattern: value), radix: 16) }
-    func time(_ milliseconds: Int64) -> String {
-      let date = Date(timeIntervalSince1970: Double(milliseconds) / 1000)
-      return date.formatted(.iso8601)
-    }
-    console.line("cZxid = \(hex(stat.czxid))")
-    console.line("ctime = \(time(stat.ctime))")
-    console.line("mZxid = \(hex(stat.mzxid))")
-    console.line("mtime = \(time(stat.mtime))")
-    console.line("pZxid = \(hex(stat.pzxid))")
-    console.line("cversion = \(stat.cversion)")
-    console.line("dataVersion = \(stat.version)")
-    console.line("aclVersion = \(stat.aversion)")
-    console.line("ephemeralOwner = \(hex(stat.ephemeralOwner))")
-    console.line("dataLength = \(stat.dataLength)")
-    console.line("numChildren = \(stat.numChildren)")
-  }
-}
-
-/// ACLs as the shell writes them: `world:anyone:cdrwa,ip:127.0.0.1:r`.
-enum ShellACL {
-  private static let bits: [(Character, Permissions)] = [
-    ("c", .create), ("d", .delete), ("r", .read), ("w", .write), ("a", .admin),
-  ]
-
-  static func letters(_ permissions: Permissions) -> String {
-    String(bits.filter { permissions.contains($0.1) }.map(\.0))
-  }
-
-  static func parse(_ text: String) throws -> [ACL] {
-    try text.split(separator: ",").map { entry in
-      // The id may hold colons (digest:user:hash): the scheme is before the first, the letters
-      // after the last.
-      guard let first = entry.firstIndex(of: ":"), let last = entry.lastIndex(of: ":"),
-        first < last
-      else { throw ShellCommand.Problem("\(entry) does not have the form scheme:id:perm") }
-      var permissions: Permissions = []
-      for letter in entry[entry.index(after: last)...] {
-        guard let bit = bits.first(where: { $0.0 == letter }) else {
-          throw ShellCommand.Problem("Unknown perm type: \(letter)")
-        }
-        permissions.insert(bit.1)
-      }
-      let id = entry[entry.index(after: first)..<last]
-      return ACL(
-        perms: permissions, id: AuthID(scheme: String(entry[..<first]), id: String(id)))
     }
   }
 }

@@ -1,7 +1,6 @@
 import Foundation
 import Platform
 import Settings
-import Synchronization
 import ZooKeeperClient
 import ZooKeeperProtocol
 
@@ -21,18 +20,25 @@ struct ZooKeeperShellTool: Tool {
       flags: [
         .value("--session-timeout", "MS", default: "30000", "Asked of the ensemble."),
         .value("--timeout", "MS", default: "15000", "How long to wait for a connection."),
+        .value(
+          "--zk-tls-config-file", "FILE",
+          "zookeeper.ssl.* keys of a TLS connection; also -zk-tls-config-file."),
       ], operands: ["host:port[/chroot]"], takesMoreOperands: true)
   }
 
-  /// What follows the address is the command, dashes and all.
+  /// What follows the address is the command, dashes and all; Kafka's one flag has one dash, and
+  /// may stand behind the address.
   func prepare(_ arguments: [String]) -> [String] {
     var rest = arguments[...]
     var front: [String] = []
+    if let place = rest.firstIndex(of: "-zk-tls-config-file"), place + 1 < rest.endIndex {
+      front = ["--zk-tls-config-file", rest[place + 1]]
+      rest.removeSubrange(place...(place + 1))
+    }
     while let argument = rest.first, argument.hasPrefix("-") {
       front.append(rest.removeFirst())
-      if argument.hasPrefix("--"), !argument.contains("="), argument.hasSuffix("timeout"),
-        let value = rest.first
-      {
+      let takesValue = argument.hasSuffix("timeout") || argument == "--zk-tls-config-file"
+      if argument.hasPrefix("--"), !argument.contains("="), takesValue, let value = rest.first {
         front.append(value)
         rest.removeFirst()
       }
@@ -50,8 +56,9 @@ struct ZooKeeperShellTool: Tool {
     }
     let session = try ShellSession(
       address, timeoutMs: Int32(try line.integer("--session-timeout", in: 1...1_000_000) ?? 30_000),
-      console)
-    try await session.connect(limitMs: try line.integer("--timeout", in: 1...600_000) ?? 15_000)
+      limitMs: try line.integer("--timeout", in: 1...600_000) ?? 15_000,
+      tls: try tls(line.value("--zk-tls-config-file")), console)
+    try await session.connect()
     let words = Array(line.operands.dropFirst())
     if !words.isEmpty {
       let status = await session.perform(words)
@@ -66,104 +73,28 @@ struct ZooKeeperShellTool: Tool {
         console.flush()
       }
       guard let text = readLine() else { break }
-      last = await session.perform(ShellWords.split(text))
+      let outcome = await session.perform(line: text)
       console.flush()
-      if last == .ended { break }
+      if outcome == .ended { break }
+      last = outcome
     }
     await session.close()
     return last == .failed ? 1 : 0
   }
-}
 
-/// A connected session and the commands run in it.
-final class ShellSession: Sendable {
-  enum Outcome { case done, failed, ended }
-
-  private let loop: EventLoop
-  let client: ZooKeeperClient
-  let console: Console
-  private let connected: AsyncStream<SessionEvent>
-
-  init(_ address: ConnectString, timeoutMs: Int32, _ console: Console) throws {
-    loop = try EventLoop(name: "zookeeper-shell")
-    self.console = console
-    let (stream, continuation) = AsyncStream.makeStream(of: SessionEvent.self)
-    connected = stream
-    var options = ZooKeeperClient.Options()
-    options.sessionTimeoutMs = timeoutMs
-    options.onSession = { continuation.yield($0) }
-    options.onWatch = { event in
-      console.line("WATCHER:: \(event.type) path:\(event.path)")
-      console.flush()
+  private func tls(_ file: String?) throws -> TLSContext? {
+    guard let file else { return nil }
+    guard let bytes = try FileSystem.readFile(file) else {
+      throw SettingsError("no such file", key: "-zk-tls-config-file", value: file)
     }
-    client = ZooKeeperClient(address, on: loop, options)
-  }
-
-  func connect(limitMs: Int) async throws {
-    client.start()
-    let stream = connected
-    let isConnected = await withTaskGroup(of: Bool.self) { group in
-      group.addTask {
-        for await event in stream {
-          if case .connected = event { return true }
-        }
-        return false
-      }
-      group.addTask {
-        try? await Task.sleep(for: .milliseconds(limitMs))
-        return false
-      }
-      defer { group.cancelAll() }
-      return await group.next() ?? false
-    }
-    guard isConnected else {
-      throw ToolFailure("no server of \(client.connectString) answered within \(limitMs) ms")
-    }
-  }
-
-  func close() async {
-    await client.close()
-    loop.stop()
-  }
-
-  func perform(_ words: [String]) async -> Outcome {
-    guard let name = words.first else { return .done }
-    if ["quit", "close"].contains(name) { return .ended }
+    let sources = SettingSources(try Properties(parsing: bytes, file: file))
     do {
-      try await ShellCommand.run(name, ShellArguments(Array(words.dropFirst())), in: self)
-      return .done
-    } catch let error as ShellCommand.Problem {
-      console.problem(error.description)
-    } catch {
-      console.problem("\(error)")
-    }
-    return .failed
-  }
-}
-
-/// Splits a line into words; quotes keep spaces.
-enum ShellWords {
-  static func split(_ line: String) -> [String] {
-    var words: [String] = []
-    var word = ""
-    var quote: Character?
-    var isOpen = false
-    for character in line {
-      if let open = quote {
-        if character == open { quote = nil } else { word.append(character) }
-      } else if character == "\"" || character == "'" {
-        quote = character
-        isOpen = true
-      } else if character.isWhitespace {
-        if isOpen { words.append(word) }
-        word = ""
-        isOpen = false
-      } else {
-        word.append(character)
-        isOpen = true
+      guard let settings = try TLSSettings(zooKeeperKeys: { sources[$0]?.value }) else {
+        throw TLSError("zookeeper.ssl.client.enable is not true")
       }
+      return try TLSContext(settings, as: .client)
+    } catch {
+      throw SettingsError("\(error)", key: "-zk-tls-config-file", value: file)
     }
-    if isOpen { words.append(word) }
-    return words
   }
 }

@@ -70,7 +70,9 @@ extension Coordinator {
   /// their own, the others after their session's timeout. What is half open ends this way, too.
   func dropSilentConnections() {
     for id in connections.keys.sorted() {
-      guard let client = connections[id], client.silenceDeadline <= loop.now else { continue }
+      guard let client = connections[id] else { continue }
+      if client.isTakingAnswers { touch(client.session, timeoutMs: client.timeoutMs) }
+      guard client.silenceDeadline <= loop.now else { continue }
       if client.session == 0 { statistics.sessionlessExpired += 1 }
       statistics.droppedConnections += 1
       CoordinatorLog.sessions.info(
@@ -86,6 +88,14 @@ extension ClientConnection {
   var silenceDeadline: Instant {
     let patience =
       session == 0 ? coordinator.config.limits.sessionlessTimeoutMs : Int64(timeoutMs)
-    return connection.lastReceived.advanced(milliseconds: patience)
+    // What it has sent may be waiting for us to read it: then it shows its life by what it takes.
+    return connection.lastMoved.advanced(milliseconds: patience)
+  }
+
+  /// Whether it is busy with taking what it is owed: its session lives, though it says nothing.
+  var isTakingAnswers: Bool {
+    phase == .open && (connection.isHeldBack || connection.unsentBytes > 0)
+      && coordinator.loop.now.milliseconds(since: connection.lastMoved)
+        < Int64(coordinator.config.tickTimeMs)
   }
 }
