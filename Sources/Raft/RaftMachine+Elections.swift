@@ -204,14 +204,20 @@ extension RaftMachine {
       role = .candidate(candidate)
       leadIfElected()
     } else {
-      if !candidate.rejected.contains(voter) { candidate.rejected.append(voter) }
-      role = .candidate(candidate)
-      // No majority is left to win: there is no use in waiting for the others.
-      if voters.count - candidate.rejected.count < voters.majority, candidate.backoffEnd == nil {
-        _ = backOff(candidate)
-      }
+      lose(voter)
     }
     return true
+  }
+
+  /// A vote that this candidate will not get in this epoch. When no majority is left to win, there is
+  /// no use in waiting for the others.
+  mutating func lose(_ voter: BrokerID) {
+    guard case .candidate(var candidate) = role else { return }
+    if !candidate.rejected.contains(voter) { candidate.rejected.append(voter) }
+    role = .candidate(candidate)
+    if voters.count - candidate.rejected.count < voters.majority, candidate.backoffEnd == nil {
+      _ = backOff(candidate)
+    }
   }
 
   // MARK: BeginQuorumEpoch

@@ -134,9 +134,15 @@ extension RaftMachine {
     return true
   }
 
-  /// The leader is alive, and of use to this replica.
-  func nextFetchDeadline() -> Instant { deadline(inMs: options.fetchTimeoutMs) }
+  /// When the leader will be taken for dead, unless it answers before. Up to a tenth later than
+  /// configured: a leader answers all its followers at once, and if they gave it up at once, too,
+  /// they would vote for themselves all together.
+  mutating func nextFetchDeadline() -> Instant {
+    let spread = Int64(random.next() % UInt64(max(1, options.fetchTimeoutMs / 10)))
+    return deadline(inMs: options.fetchTimeoutMs + spread)
+  }
 
+  /// The leader is alive, and of use to this replica.
   mutating func heardLeader() {
     guard case .follower(var follower) = role else { return }
     follower.fetchDeadline = nextFetchDeadline()

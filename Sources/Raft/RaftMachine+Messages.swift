@@ -100,9 +100,13 @@ extension RaftMachine {
       _ = take(response, from: inflight)
     }
     connections.completed(correlation, succeeded: false, at: now)
-    // A closed port is a dead process: its followers need not wait for the fetch timeout, only for
-    // each other.
-    if isRefused, options.electsOnRefusal, isVoter, case .follower(var follower) = role,
+    guard isRefused else { return }
+    // A closed port is a dead process. It gives no votes; and its followers need not wait for the
+    // fetch timeout, only for each other.
+    if case .vote(let request) = inflight.request, request.candidateEpoch == epoch {
+      lose(inflight.node.id)
+    }
+    if options.electsOnRefusal, isVoter, case .follower(var follower) = role,
       follower.leader == inflight.node.id
     {
       follower.lastHeard = nil

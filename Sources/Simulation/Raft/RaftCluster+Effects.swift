@@ -177,7 +177,7 @@ extension RaftCluster {
 
   // MARK: Messages
 
-  private mutating func respond(_ id: RequestID, _ response: RaftResponse, _ index: Int) {
+  mutating func respond(_ id: RequestID, _ response: RaftResponse, _ index: Int) {
     if case .vote(let vote) = response, vote.voteGranted, let asked = servers[index].asked[id] {
       invariants.voted(servers[index].key, for: servers[asked.from].key, epoch: vote.leader.epoch)
     }

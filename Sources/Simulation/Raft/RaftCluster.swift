@@ -119,6 +119,10 @@ public struct RaftCluster {
     servers[index].crashCountdown = nil
     servers[index].inbox = []
     servers[index].isStepping = false
+    for id in servers[index].asked.keys.sorted() {
+      guard let asked = servers[index].asked[id] else { continue }
+      send(.failed(asked.correlation, isRefused: false), from: index, to: asked.from)
+    }
     servers[index].asked = [:]
     servers[index].waiting = []
     servers[index].partial = nil
@@ -243,12 +247,16 @@ public struct RaftCluster {
     switch message {
     case .request(let request, let correlation):
       guard servers[to].isUp, servers[to].machine?.isStopped == false else {
-        return send(.refused(correlation), from: to, to: from)
+        return send(.failed(correlation, isRefused: true), from: to, to: from)
       }
       requests += 1
       let id = RequestID(requests)
       servers[to].asked[id] = (from, fromLife, correlation)
       note(request, from: from, to: to)
+      if case .apiVersions = request {
+        let response = ApiVersionsResponse(.none, kraftVersions: 0...1)
+        return respond(id, .apiVersions(response), to)
+      }
       step(to, .request(request, id: id))
     case .response(let response, let correlation, let batches, let snapshot):
       guard servers[to].isUp else { return }
@@ -258,8 +266,8 @@ public struct RaftCluster {
       step(to, .response(received(response, batches), to: correlation))
       servers[to].received = []
       servers[to].receivedSnapshot = nil
-    case .refused(let correlation):
-      step(to, .requestFailed(correlation, isRefused: true))
+    case .failed(let correlation, let isRefused):
+      step(to, .requestFailed(correlation, isRefused: isRefused))
     }
   }
 

@@ -128,8 +128,8 @@ enum RaftMessage {
   case request(RaftRequest, CorrelationID)
   /// With the records, or the snapshot, that its effect told the driver to read.
   case response(RaftResponse, CorrelationID, [RaftBatch], RaftSnapshot?)
-  /// Nobody listens there.
-  case refused(CorrelationID)
+  /// Nobody listens there, or the connection is closed before the answer.
+  case failed(CorrelationID, isRefused: Bool)
 }
 
 /// A simulated server; `machine` is nil while it is down.

@@ -16,6 +16,7 @@ import Values
 //     resign 1                      tells a leader to go
 //     add-voter 1 4                 an operator asks server 1 to make server 4 a voter
 //     remove-voter 1 4              an operator asks server 1 to remove server 4
+//     remove-lost 1 3               an operator asks to remove what server 3 was on its old disk
 //     snapshot 1                    server 1 makes a snapshot and forgets what is before it
 //     isolate 3                     parts a server from all others
 //     part 1 2                      parts two servers
@@ -96,6 +97,7 @@ public struct RaftScenario {
       }
     case "add-voter": cluster?.operate(first, adding: indices[indices.count - 1])
     case "remove-voter": cluster?.operate(first, removing: indices[indices.count - 1])
+    case "remove-lost": cluster?.operate(first, removing: indices[indices.count - 1], lost: true)
     case "snapshot": cluster?.takeSnapshot(first)
     case "isolate": cluster?.isolate(first)
     case "part": cluster?.network.block(first, indices[indices.count - 1])
@@ -147,9 +149,12 @@ extension RaftCluster {
     add(servers[index].key, at: leader, RequestID(requests))
   }
 
-  mutating func operate(_ leader: Int, removing index: Int) {
+  /// - Parameter lost: whether the voter that has the server's id is meant, whatever its directory.
+  mutating func operate(_ leader: Int, removing index: Int, lost: Bool = false) {
     requests += 1
-    let request = RemoveVoterRequest(clusterID: nil, voter: servers[index].key)
+    let key = servers[index].key
+    let known = servers[leader].machine?.voters[key.id]?.key
+    let request = RemoveVoterRequest(clusterID: nil, voter: lost ? known ?? key : key)
     step(leader, .request(.removeVoter(request), id: RequestID(requests)))
   }
 
