@@ -50,7 +50,7 @@ public struct RaftMachine: Sendable {
   /// How long the node whose answer is being handled is left alone, if not as usual.
   var pauseMs: Int64?
   /// The greatest one that `committed` has named: nothing below may ever be cut off.
-  var announcedHighWatermark: Offset = -1
+  var announcedHighWatermark: Offset = 0
   /// When a voter last answered anything, by id.
   var lastAnswers: [BrokerID: Instant] = [:]
   var parkedFetches: [ParkedFetch] = []
