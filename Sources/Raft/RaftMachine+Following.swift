@@ -28,7 +28,7 @@ extension RaftMachine {
     guard !waitsForDisk else { return .distantFuture }
     if now >= follower.fetchDeadline { return askAround() }
     guard let leader = node(of: follower) else { return askAround() }
-    var next = follower.fetchDeadline
+    var next = min(follower.fetchDeadline, pollJoining())
     if connections.hasTimedOut(leader.id, at: now) {
       connections.reset(leader.id)
       next = min(next, askAround())
