@@ -4,8 +4,8 @@ import Values
 
 /// The `controller.quorum.*` keys, and what Kafka has as constants. Milliseconds.
 public struct RaftOptions: Hashable, Sendable {
-  /// `controller.quorum.election.timeout.ms`: an election may take so long, plus up to as much again
-  /// at random.
+  /// `controller.quorum.election.timeout.ms`: an election may take so long, plus up to as much
+  /// again at random.
   public var electionTimeoutMs: Int64 = 1000
   /// `controller.quorum.election.backoff.max.ms`
   public var electionBackoffMaxMs: Int64 = 1000
@@ -50,6 +50,9 @@ public struct RaftConfiguration: Sendable {
   /// Whether an observer syncs what it fetches, too. A controller does, since it may become a voter
   /// any time; a broker does not.
   public var flushesAsObserver = true
+  /// Whether a controller that is no voter asks to become one by itself. Kafka 3.9 has no such
+  /// thing.
+  public var joinsAutomatically = false
   public var options = RaftOptions()
 
   public init(

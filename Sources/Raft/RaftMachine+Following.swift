@@ -22,13 +22,13 @@ extension RaftMachine {
     return min(next, send(to: leader, nextFetch(follower)))
   }
 
-  /// An observer's turn. Its leader may be gone for good: it asks around whenever the leader does not
-  /// answer, but never two nodes at once.
+  /// An observer's turn. Its leader may be gone for good: it asks around whenever the leader does
+  /// not answer, but never two nodes at once.
   mutating func pollObserver(_ follower: Follower) -> Instant {
     guard !waitsForDisk else { return .distantFuture }
     if now >= follower.fetchDeadline { return askAround() }
     guard let leader = node(of: follower) else { return askAround() }
-    var next = follower.fetchDeadline
+    var next = min(follower.fetchDeadline, pollJoining())
     if connections.hasTimedOut(leader.id, at: now) {
       connections.reset(leader.id)
       next = min(next, askAround())
@@ -105,7 +105,9 @@ extension RaftMachine {
   // MARK: Answers
 
   mutating func take(_ response: FetchResponse, from inflight: Inflight) -> Bool {
-    guard response.topLevelError == .none else { return unexpected(response.topLevelError, inflight) }
+    guard response.topLevelError == .none else {
+      return unexpected(response.topLevelError, inflight)
+    }
     switch common(response.error, response.leader, inflight) {
     case .done(let succeeded): return succeeded
     case .proceed: break
@@ -134,9 +136,15 @@ extension RaftMachine {
     return true
   }
 
-  /// The leader is alive, and of use to this replica.
-  func nextFetchDeadline() -> Instant { deadline(inMs: options.fetchTimeoutMs) }
+  /// When the leader will be taken for dead, unless it answers before. Up to a tenth later than
+  /// configured: a leader answers all its followers at once, and if they gave it up at once, too,
+  /// they would vote for themselves all together.
+  mutating func nextFetchDeadline() -> Instant {
+    let spread = Int64(random.next() % UInt64(max(1, options.fetchTimeoutMs / 10)))
+    return deadline(inMs: options.fetchTimeoutMs + spread)
+  }
 
+  /// The leader is alive, and of use to this replica.
   mutating func heardLeader() {
     guard case .follower(var follower) = role else { return }
     follower.fetchDeadline = nextFetchDeadline()
@@ -195,7 +203,8 @@ extension RaftMachine {
     return true
   }
 
-  /// What is committed, as far as it is here; and on disk, lest a snapshot of it outlive its records.
+  /// What is committed, as far as it is here; and on disk, lest a snapshot of it outlive its
+  /// records.
   mutating func raiseFollowerHighWatermark() {
     guard !isLeader, leaderHighWatermark >= 0 else { return }
     let limit = min(leaderHighWatermark, flushesFetches ? log.durableEnd : log.endOffset)

@@ -56,7 +56,8 @@ extension RaftMachine {
   // MARK: Appending
 
   mutating func append(_ token: Token, count: Int, bytes: Int, epoch: LeaderEpoch) {
-    guard case .leader(var leader) = role, epoch == self.epoch, count > 0, !leader.isResigning else {
+    guard case .leader(var leader) = role, epoch == self.epoch, count > 0, !leader.isResigning
+    else {
       effects.append(.refuse(token, .notLeaderOrFollower))
       return
     }
@@ -160,10 +161,13 @@ extension RaftMachine {
         key: progress.key, logEndOffset: progress.endOffset ?? -1, lastFetch: progress.lastFetch,
         lastCaughtUp: progress.lastCaughtUp)
     }
+    var observers = leader.observers.filter { $0.key != own }.map(figures)
+    // A leader that is being removed still has the log.
+    if !leader.isVoter { observers.append(figures(Progress(key: own))) }
     let response = DescribeQuorumResponse(
       leader: currentLeader, highWatermark: leader.highWatermark ?? -1,
-      voters: leader.voters.map(figures),
-      observers: leader.observers.map(figures).sorted { $0.key < $1.key }, nodes: voters.voters)
+      voters: leader.voters.map(figures), observers: observers.sorted { $0.key < $1.key },
+      nodes: voters.voters)
     effects.append(.respond(id, .describeQuorum(response)))
   }
 }

@@ -87,8 +87,10 @@ extension RaftMachine {
       case .fetchSnapshot(let response): take(response, from: inflight)
       case .updateVoter(let response): take(response, from: inflight)
       case .apiVersions(let response): take(response, from: inflight)
+      case .addVoter(let response): takeChange(response, from: inflight)
+      case .removeVoter(let response): takeChange(response, from: inflight)
       // Never asked for.
-      case .addVoter, .removeVoter, .describeQuorum: false
+      case .describeQuorum: false
       }
     connections.completed(correlation, succeeded: succeeded, at: now, pauseMs: pauseMs)
   }
@@ -100,13 +102,18 @@ extension RaftMachine {
       _ = take(response, from: inflight)
     }
     connections.completed(correlation, succeeded: false, at: now)
-    // A closed port is a dead process: its followers need not wait for the fetch timeout, only for
-    // each other.
-    if isRefused, options.electsOnRefusal, isVoter, case .follower(var follower) = role,
+    guard isRefused else { return }
+    // A closed port is a dead process. It gives no votes; and its followers need not wait for the
+    // fetch timeout, only for each other.
+    if case .vote(let request) = inflight.request, request.candidateEpoch == epoch {
+      lose(inflight.node.id)
+    }
+    if options.electsOnRefusal, isVoter, case .follower(var follower) = role,
       follower.leader == inflight.node.id
     {
       follower.lastHeard = nil
-      let soon = deadline(inMs: Int64(random.next() % UInt64(max(1, options.electionTimeoutMs / 5))))
+      let soon = deadline(
+        inMs: Int64(random.next() % UInt64(max(1, options.electionTimeoutMs / 5))))
       follower.fetchDeadline = min(follower.fetchDeadline, soon)
       role = .follower(follower)
     }

@@ -1,7 +1,8 @@
 import KafkaProtocol
 import Values
 
-// One replica of the metadata log: KRaft's protocol (KIP-595, KIP-630, KIP-853), as Kafka 3.9 has it.
+// One replica of the metadata log: KRaft's protocol (KIP-595, KIP-630, KIP-853), as Kafka 3.9 has
+// it.
 //
 // Voters:
 //
@@ -50,7 +51,7 @@ public struct RaftMachine: Sendable {
   /// How long the node whose answer is being handled is left alone, if not as usual.
   var pauseMs: Int64?
   /// The greatest one that `committed` has named: nothing below may ever be cut off.
-  var announcedHighWatermark: Offset = -1
+  var announcedHighWatermark: Offset = 0
   /// When a voter last answered anything, by id.
   var lastAnswers: [BrokerID: Instant] = [:]
   var parkedFetches: [ParkedFetch] = []
@@ -70,8 +71,8 @@ public struct RaftMachine: Sendable {
   /// A replica as its files have it.
   /// - Parameters:
   ///   - election: from `quorum-state`; nil if there is no such file.
-  ///   - log: from `__cluster_metadata-0`. If the newest snapshot reaches beyond the log, the driver
-  ///     has replaced the log by it already.
+  ///   - log: from `__cluster_metadata-0`. If the newest snapshot reaches beyond the log, the
+  ///     driver has replaced the log by it already.
   ///   - seed: for time-outs and backoffs.
   public init(
     _ configuration: RaftConfiguration, election: ElectionState?, log: RaftLog, seed: UInt64
@@ -121,6 +122,15 @@ public struct RaftMachine: Sendable {
       CurrentLeader(id: follower.leader, epoch: epoch, endpoints: follower.endpoints)
     case .leader, .resigned:
       CurrentLeader(id: own.id, epoch: epoch, endpoints: configuration.endpoints)
+    }
+  }
+
+  /// Whom this replica has voted for in its epoch; itself as candidate.
+  public var votedFor: ReplicaKey? {
+    switch role {
+    case .unattached(let unattached): unattached.voted
+    case .candidate: own
+    case .follower, .leader, .resigned: nil
     }
   }
 
@@ -258,5 +268,7 @@ public struct RaftMachine: Sendable {
   }
 
   /// Where a voter listens, for this replica.
-  func node(of voter: BrokerID) -> RaftNode? { voters[voter]?.node(listener: configuration.listener) }
+  func node(of voter: BrokerID) -> RaftNode? {
+    voters[voter]?.node(listener: configuration.listener)
+  }
 }

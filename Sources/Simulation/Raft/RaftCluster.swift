@@ -45,6 +45,8 @@ public struct RaftCluster {
   /// A snapshot is made whenever so many records were committed since the last one; 0: never.
   var snapshotInterval = 0
   var directories: UInt64 = 0
+  /// Whether controllers make themselves voters.
+  var joinsAutomatically = false
 
   /// - Parameters:
   ///   - voters: servers 1 to `voters` vote at first; the others are observers.
@@ -73,6 +75,7 @@ public struct RaftCluster {
       servers[index].disk.snapshots = [
         RaftSnapshot(id: RaftLog.bootstrapSnapshot, history: [], voters: set, kraftVersion: 1)
       ]
+      servers[index].formatted = servers[index].disk
     }
   }
 
@@ -101,6 +104,7 @@ public struct RaftCluster {
     configuration.flushesAsObserver = !servers[index].isBroker
     configuration.bootstrapServers = servers.filter { !$0.isBroker }
       .map { (host: "node\($0.name)", port: 9093) }
+    configuration.joinsAutomatically = joinsAutomatically && !servers[index].isBroker
     let election = servers[index].disk.election
     servers[index].machine = RaftMachine(
       configuration, election: election, log: log, seed: random.next())
@@ -119,12 +123,20 @@ public struct RaftCluster {
     servers[index].crashCountdown = nil
     servers[index].inbox = []
     servers[index].isStepping = false
+    for id in servers[index].asked.keys.sorted() {
+      guard let asked = servers[index].asked[id] else { continue }
+      send(.failed(asked.correlation, isRefused: false), from: index, to: asked.from)
+    }
     servers[index].asked = [:]
     servers[index].waiting = []
     servers[index].partial = nil
     servers[index].disk.log.crash(using: &random)
     if sabotage == .forgetsVotes, let epoch = servers[index].disk.election?.epoch {
       servers[index].disk.election = ElectionState(epoch: epoch)
+    }
+    if sabotage == .keepsDirectoryOfLostDisk {
+      servers[index].disk = servers[index].formatted
+      servers[index].greatestEpoch = LeaderEpoch(0)
     }
     trace.note(now, "\(servers[index].name) crashes")
     trace.mix(UInt64(index))
@@ -136,9 +148,7 @@ public struct RaftCluster {
     servers[index].disk = RaftDisk()
     servers[index].greatestEpoch = LeaderEpoch(0)
     directories += 1
-    if sabotage != .keepsDirectoryOfLostDisk {
-      servers[index].key.directory = Uuid(high: 1, low: directories)
-    }
+    servers[index].key.directory = Uuid(high: 1, low: directories)
     trace.note(now, "\(servers[index].name) gets a new disk")
   }
 
@@ -243,12 +253,16 @@ public struct RaftCluster {
     switch message {
     case .request(let request, let correlation):
       guard servers[to].isUp, servers[to].machine?.isStopped == false else {
-        return send(.refused(correlation), from: to, to: from)
+        return send(.failed(correlation, isRefused: true), from: to, to: from)
       }
       requests += 1
       let id = RequestID(requests)
       servers[to].asked[id] = (from, fromLife, correlation)
       note(request, from: from, to: to)
+      if case .apiVersions = request {
+        let response = ApiVersionsResponse(.none, kraftVersions: 0...1)
+        return respond(id, .apiVersions(response), to)
+      }
       step(to, .request(request, id: id))
     case .response(let response, let correlation, let batches, let snapshot):
       guard servers[to].isUp else { return }
@@ -258,8 +272,8 @@ public struct RaftCluster {
       step(to, .response(received(response, batches), to: correlation))
       servers[to].received = []
       servers[to].receivedSnapshot = nil
-    case .refused(let correlation):
-      step(to, .requestFailed(correlation, isRefused: true))
+    case .failed(let correlation, let isRefused):
+      step(to, .requestFailed(correlation, isRefused: isRefused))
     }
   }
 

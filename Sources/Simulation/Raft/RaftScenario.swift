@@ -5,6 +5,7 @@ import Values
 // `----` and what happened, as in `ZabScenario`:
 //
 //     servers 3 voters 3 [static]   so many servers, of which the first vote; none of them up
+//     join                          controllers started from here on make themselves voters
 //     log 2 1 1 1 4 4               server 2 has on disk a record of each of these epochs
 //     epoch 3 4                     server 3 has been in epoch 4, says its quorum-state
 //     start 1 2 3                   starts servers from their disks
@@ -16,6 +17,7 @@ import Values
 //     resign 1                      tells a leader to go
 //     add-voter 1 4                 an operator asks server 1 to make server 4 a voter
 //     remove-voter 1 4              an operator asks server 1 to remove server 4
+//     remove-lost 1 3               an operator asks to remove what server 3 was on its old disk
 //     snapshot 1                    server 1 makes a snapshot and forgets what is before it
 //     isolate 3                     parts a server from all others
 //     part 1 2                      parts two servers
@@ -65,6 +67,7 @@ public struct RaftScenario {
     case "run":
       let end = (cluster?.now ?? .zero).advanced(milliseconds: Int64(arguments.first ?? 0))
       cluster?.advance(to: end)
+    case "join": cluster?.joinsAutomatically = true
     case "heal": cluster?.network.healAll()
     case "slow-disk":
       let delay = Int64(arguments.first ?? 1)
@@ -96,6 +99,7 @@ public struct RaftScenario {
       }
     case "add-voter": cluster?.operate(first, adding: indices[indices.count - 1])
     case "remove-voter": cluster?.operate(first, removing: indices[indices.count - 1])
+    case "remove-lost": cluster?.operate(first, removing: indices[indices.count - 1], lost: true)
     case "snapshot": cluster?.takeSnapshot(first)
     case "isolate": cluster?.isolate(first)
     case "part": cluster?.network.block(first, indices[indices.count - 1])
@@ -147,9 +151,12 @@ extension RaftCluster {
     add(servers[index].key, at: leader, RequestID(requests))
   }
 
-  mutating func operate(_ leader: Int, removing index: Int) {
+  /// - Parameter lost: whether the voter that has the server's id is meant, whatever its directory.
+  mutating func operate(_ leader: Int, removing index: Int, lost: Bool = false) {
     requests += 1
-    let request = RemoveVoterRequest(clusterID: nil, voter: servers[index].key)
+    let key = servers[index].key
+    let known = servers[leader].machine?.voters[key.id]?.key
+    let request = RemoveVoterRequest(clusterID: nil, voter: lost ? known ?? key : key)
     step(leader, .request(.removeVoter(request), id: RequestID(requests)))
   }
 
