@@ -7,6 +7,7 @@
 import Control
 import Dispatch
 import KafkaProtocol
+import KafkaTransport
 import Metadata
 import Platform
 import Settings
