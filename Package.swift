@@ -63,6 +63,13 @@ let modules: [Module] = [
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Transport", "KafkaProtocol", "KafkaMessages",
     ]),
+  Module(
+    name: "MetadataLog", layer: 4,
+    uses: [
+      "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
+      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
+      "Control", "Raft",
+    ]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
     name: "KafkaClient", layer: 4,
@@ -88,7 +95,7 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
-      "Control", "Replication", "Groups", "KafkaTransport",
+      "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog",
     ],
     tests: ["KafkaClient"]),
   Module(

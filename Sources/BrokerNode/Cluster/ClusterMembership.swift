@@ -1,6 +1,7 @@
 /// How a broker takes part in its cluster: where it learns who the cluster is, makes itself known,
 /// and takes its turn as controller. Implemented over ZooKeeper in `Controller/`.
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Values
@@ -30,7 +31,4 @@ protocol ClusterMembership: AnyObject, Sendable {
 }
 
 /// Why a broker cannot start: one line for a person.
-struct StartupError: Error, CustomStringConvertible {
-  let description: String
-  init(_ description: String) { self.description = description }
-}
+typealias StartupError = MetadataLog.StartupError
