@@ -32,6 +32,7 @@ let modules: [Module] = [
   Module(name: "Records", layer: 2, uses: ["Values", "Bytes", "Compression", "CPlatform"]),
   // 3 decisions (pure)
   Module(name: "Decision", layer: 3, uses: ["Values"]),
+  Module(name: "Raft", layer: 3, uses: ["Values", "KafkaProtocol"]),
   Module(name: "Zab", layer: 3, uses: ["Values", "Bytes", "Containers", "ZooKeeperProtocol"]),
   Module(
     name: "Znodes", layer: 3,
@@ -132,7 +133,7 @@ let modules: [Module] = [
     name: "Simulation", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Decision", "ZooKeeperProtocol", "Zab", "Znodes",
-      "KafkaProtocol", "KafkaRecords", "Metadata", "Control", "Replication", "Groups",
+      "KafkaProtocol", "KafkaRecords", "Metadata", "Control", "Replication", "Groups", "Raft",
     ]),
   Module(name: "TestKit", layer: 5, uses: ["Values", "Bytes", "Platform"], tests: nil),
 ]
