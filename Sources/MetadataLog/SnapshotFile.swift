@@ -157,3 +157,18 @@ public enum SnapshotFile {
     return batches
   }
 }
+
+extension SnapshotFile {
+  /// When the last record that a snapshot stands for was appended; its header says.
+  static func lastTimestamp(_ path: String) throws -> Int64? {
+    // The first batch has at most a header, a version and the voters.
+    let bytes = try File(path).read(at: 0, count: 1 << 16)
+    return try bytes.withUnsafeBytes { raw in
+      var iterator = BatchIterator(raw)
+      guard let batch = try iterator.next(),
+        case .snapshotHeader(let header)? = try MetadataBatch(batch).controls.first
+      else { return nil }
+      return header.lastContainedLogTimestamp
+    }
+  }
+}
