@@ -67,7 +67,7 @@ public struct SnapshotPreamble: Sendable {
 }
 
 /// Writes one snapshot; records may come in pieces.
-public struct SnapshotWriter: ~Copyable {
+public struct SnapshotWriter {
   /// A batch is ended when the next record would make it larger, as in Kafka's accumulator.
   static let maxBatchBytes = 8 << 20
 
