@@ -7,19 +7,19 @@ import Platform
 import Settings
 import Values
 
-struct MetaProperties: Equatable {
+struct ZooKeeperMetaProperties: Equatable {
   var brokerID: BrokerID?
   var clusterID: String?
 
   static func path(_ directory: String) -> String { "\(directory)/meta.properties" }
 
   /// Nil when the directory has none.
-  static func read(_ directory: String) throws(StartupError) -> MetaProperties? {
+  static func read(_ directory: String) throws(StartupError) -> ZooKeeperMetaProperties? {
     let path = path(directory)
     do {
       guard let bytes = try FileSystem.readFile(path) else { return nil }
       let properties = try Properties(parsing: bytes, file: path)
-      var found = MetaProperties()
+      var found = ZooKeeperMetaProperties()
       found.clusterID = properties["cluster.id"]
       let id = properties["broker.id"] ?? properties["node.id"]
       found.brokerID = id.flatMap { Int32($0) }.map { BrokerID($0) }
@@ -45,9 +45,9 @@ struct MetaProperties: Equatable {
   /// to it and to the cluster, and marks those that are new.
   static func settle(
     _ directories: [LogDirectory], configured: BrokerID, clusterID: String,
-    generate: () throws -> BrokerID
-  ) throws -> BrokerID {
-    var known: [(directory: String, meta: MetaProperties?)] = []
+    generate: () throws(StartupError) -> BrokerID
+  ) throws(StartupError) -> BrokerID {
+    var known: [(directory: String, meta: ZooKeeperMetaProperties?)] = []
     for directory in directories {
       known.append((directory.path, try read(directory.path)))
     }
@@ -75,7 +75,7 @@ struct MetaProperties: Equatable {
     } else {
       id = try generate()
     }
-    let wanted = MetaProperties(brokerID: id, clusterID: clusterID)
+    let wanted = ZooKeeperMetaProperties(brokerID: id, clusterID: clusterID)
     for (directory, meta) in known where meta != wanted { try wanted.write(directory) }
     return id
   }

@@ -1,6 +1,6 @@
-/// Requests to whoever is the controller, from its loop.
+/// Requests to the broker that is the controller of a ZooKeeper-mode cluster.
 ///
-/// The controller is found through the metadata; a request goes out once and reports failure, and
+/// It is found through the metadata; a request goes out once and reports failure, and
 /// callers with something to insist on (ISR changes, shutdown) repeat it.
 import KafkaMessages
 import KafkaProtocol
@@ -9,7 +9,7 @@ import Telemetry
 import Transport
 import Values
 
-final class ControllerChannel: @unchecked Sendable {  // confined to `loop`
+final class BrokerControllerChannel: ControllerChannel, @unchecked Sendable {  // confined to `loop`
   let loop: EventLoop
   private let services: BrokerServices
   private var channel: PeerChannel?
@@ -21,9 +21,8 @@ final class ControllerChannel: @unchecked Sendable {  // confined to `loop`
     self.loop = loop
   }
 
-  /// Sends from any thread; `completion` runs on `loop`.
   func call<R: KafkaRequest>(
-    _ request: R, version: Int16,
+    _ request: R, versions: ClosedRange<Int16>,
     _ completion: @escaping @Sendable (Result<R.Response, PeerError>) -> Void
   ) {
     loop.execute { [self] in
@@ -31,7 +30,8 @@ final class ControllerChannel: @unchecked Sendable {  // confined to `loop`
         completion(.failure(.disconnected("no controller is known")))
         return
       }
-      channel.call(request, version: version, completion)
+      // Brokers of a ZooKeeper-mode cluster never ask each other for versions.
+      channel.call(request, version: versions.upperBound, completion)
     }
   }
 
