@@ -58,6 +58,11 @@ let modules: [Module] = [
   Module(
     name: "Transport", layer: 4,
     uses: ["Values", "Bytes", "Containers", "Platform", "Telemetry"]),
+  Module(
+    name: "KafkaTransport", layer: 4,
+    uses: [
+      "Values", "Bytes", "Platform", "Telemetry", "Transport", "KafkaProtocol", "KafkaMessages",
+    ]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
     name: "KafkaClient", layer: 4,
@@ -83,7 +88,7 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
-      "Control", "Replication", "Groups",
+      "Control", "Replication", "Groups", "KafkaTransport",
     ],
     tests: ["KafkaClient"]),
   Module(

@@ -29,7 +29,7 @@ import Testing
       "Platform>Containers", "Records>Compression", "KafkaMessages>KafkaProtocol",
       "KafkaRecords>KafkaProtocol", "LogStorage>Platform", "HTTP>Transport",
       "KafkaClient>Transport", "ZooKeeperClient>Transport", "CommandLineTools>LocalCluster",
-      "CommandLineTools>LogStorage",
+      "CommandLineTools>LogStorage", "KafkaTransport>Transport",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {

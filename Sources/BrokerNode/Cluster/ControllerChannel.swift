@@ -4,6 +4,7 @@
 /// mode one of the quorum (`KRaft/QuorumControllerChannel`).
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
 
 protocol ControllerChannel: AnyObject, Sendable {

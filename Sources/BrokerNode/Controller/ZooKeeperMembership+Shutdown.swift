@@ -3,6 +3,7 @@
 import Dispatch
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
 import Synchronization
 import Values

@@ -7,6 +7,7 @@
 import Control
 import Dispatch
 import KafkaProtocol
+import KafkaTransport
 import LogStorage
 import Metadata
 import Platform

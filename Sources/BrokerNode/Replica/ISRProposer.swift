@@ -5,6 +5,7 @@
 /// partition stands still without an answer.
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
 import Replication
 import Telemetry
