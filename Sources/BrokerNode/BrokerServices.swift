@@ -104,6 +104,17 @@ final class BrokerServices: Sendable {
     return TopicConfig(overrides: overrides, broker: config)
   }
 
+  /// The versions of an API that are served: with what is passed on, only those that the
+  /// controller serves too. Nil for none.
+  func servedVersions(_ entry: ApiEntry) -> ClosedRange<Int16>? {
+    guard entry.isForwarded,
+      let theirs = (controllerChannel as? QuorumControllerChannel)?.controllerVersions
+    else { return entry.versions }
+    return theirs[entry.api].flatMap { range in
+      entry.versions.overlaps(range) ? entry.versions.clamped(to: range) : nil
+    }
+  }
+
   /// A topic's name by its id, from the metadata or from the replicas here.
   func topicName(_ id: Uuid) -> String? { metadata.topicName(id) ?? partitions.topicName(id) }
 

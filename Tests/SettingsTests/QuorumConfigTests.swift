@@ -36,7 +36,7 @@ import Values
       "controller.quorum.bootstrap.servers=127.0.0.1:9093",
     ])
     #expect(config.quorum.isController && !config.quorum.isBroker)
-    #expect(config.quorum.bootstrapServers == [.init(host: "127.0.0.1", port: 9093)])
+    #expect(config.quorum.bootstrapServers.map { "\($0.host):\($0.port)" } == ["127.0.0.1:9093"])
     #expect(config.quorum.metadataLogDirectory == "/tmp/m")
     #expect(config.network.listeners.isEmpty)
     #expect(config.network.advertisedControllerListeners.map(\.port) == [9093])

@@ -17,6 +17,8 @@ final class MetadataCache: Sendable {
     var isFromLog = false
     /// The offset of the last record in the image, as the epoch of features.
     var offset: Int64 = -1
+    /// The level of `kraft.version`, which no metadata record tells.
+    var kraftVersion: Int16 = 0
   }
 
   private let state = Mutex(State())
@@ -60,6 +62,18 @@ final class MetadataCache: Sendable {
       state.image = image
       state.offset = offset
       state.isFromLog = true
+    }
+  }
+
+  func setKRaftVersion(_ level: Int16) { state.withLock { $0.kraftVersion = level } }
+
+  /// The finalized levels of features and the offset that they are of; nil in ZooKeeper mode.
+  var finalizedFeatures: (levels: [String: Int16], epoch: Int64)? {
+    state.withLock { state in
+      guard state.isFromLog else { return nil }
+      var levels = state.image.features
+      if state.kraftVersion > 0 { levels[SupportedFeatures.kraftVersion] = state.kraftVersion }
+      return (levels, state.offset)
     }
   }
 

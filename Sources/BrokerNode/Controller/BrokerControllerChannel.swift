@@ -4,6 +4,7 @@
 /// callers with something to insist on (ISR changes, shutdown) repeat it.
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
 import Telemetry
 import Transport

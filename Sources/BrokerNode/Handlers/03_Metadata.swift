@@ -123,7 +123,7 @@ struct TopicAnswers {
     }
   }
 
-  private func partition(
+  func partition(
     _ number: Int32, _ partition: PartitionImage
   ) -> MetadataResponse.MetadataResponsePartition {
     MetadataResponse.MetadataResponsePartition {

@@ -203,12 +203,12 @@ struct BrokerLifecycle {
   private mutating func leave(_ effects: inout [Effect]) {
     wantsToLeave = true
     switch state {
-    case .running, .recovery where isRegistered:
+    case .running, .recovery:
       state = .pendingControlledShutdown
       mustTalkNow = true
       effects.append(.log("Beginning controlled shutdown."))
     case .pendingControlledShutdown: break
-    case .starting, .recovery, .shuttingDown:
+    case .starting, .shuttingDown:
       // Nothing is led here that the controller could move.
       state = .shuttingDown
       effects.append(.mayShutDown)

@@ -4,6 +4,7 @@
 /// the controller has taken it. A replica that moves again before that is told in its last place.
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
 import Telemetry
 import Values

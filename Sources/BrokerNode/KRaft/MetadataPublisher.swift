@@ -25,17 +25,17 @@ final class MetadataPublisher: Sendable {
   /// The offset of the last image that everything here follows; -1 before the first.
   var publishedOffset: Int64 { published.load(ordering: .acquiring) }
 
-  /// Takes the first image of a start, once the broker has caught up: replicas that the cluster no
-  /// longer gives to this broker are set aside before any other is opened.
-  func publishFirst(_ image: MetadataImage, offset: Int64) {
-    setStraysAside(image)
-    publish(image, MetadataPlan(from: MetadataImage(), to: image, for: services.brokerID), offset)
+  /// Carries out one step of the loader. Before the first, replicas that the cluster no longer
+  /// gives to this broker are set aside. Blocks; on the state-change thread.
+  func publish(_ step: MetadataLoader.Step) {
+    if step.isFirst { setStraysAside(step.image) }
+    publish(step.image, step.plan, step.offset)
   }
 
-  /// Takes the next image. Blocks; on the state-change thread.
+  /// Takes the next image.
   ///
   /// - Parameter offset: of the last record in the image.
-  func publish(_ image: MetadataImage, _ plan: MetadataPlan, _ offset: Int64) {
+  private func publish(_ image: MetadataImage, _ plan: MetadataPlan, _ offset: Int64) {
     services.metadata.publish(image, offset: offset)
     for removal in plan.removals { remove(removal) }
     for assignment in plan.leaders + plan.followers { assign(assignment, in: image) }

@@ -105,6 +105,13 @@ final class QuorumControllerChannel: ControllerChannel, @unchecked Sendable {  /
     return made
   }
 
+  /// Another controller leads: what the old one has not answered is asked of the new one.
+  func leaderChanged() {
+    loop.execute { [self] in
+      if !isClosed, channel != nil { _ = currentChannel() }
+    }
+  }
+
   func close() {
     loop.execute { [self] in
       isClosed = true
