@@ -32,6 +32,7 @@ let modules: [Module] = [
   Module(name: "Records", layer: 2, uses: ["Values", "Bytes", "Compression", "CPlatform"]),
   // 3 decisions (pure)
   Module(name: "Decision", layer: 3, uses: ["Values"]),
+  Module(name: "Raft", layer: 3, uses: ["Values", "KafkaProtocol"]),
   Module(name: "Zab", layer: 3, uses: ["Values", "Bytes", "Containers", "ZooKeeperProtocol"]),
   Module(
     name: "Znodes", layer: 3,
@@ -63,6 +64,13 @@ let modules: [Module] = [
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Transport", "KafkaProtocol", "KafkaMessages",
     ]),
+  Module(
+    name: "MetadataLog", layer: 4,
+    uses: [
+      "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
+      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
+      "Control", "Raft",
+    ]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
     name: "KafkaClient", layer: 4,
@@ -88,7 +96,7 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
-      "Control", "Replication", "Groups", "KafkaTransport",
+      "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
     ],
     tests: ["KafkaClient"]),
   Module(
@@ -125,7 +133,7 @@ let modules: [Module] = [
     name: "Simulation", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Decision", "ZooKeeperProtocol", "Zab", "Znodes",
-      "KafkaProtocol", "KafkaRecords", "Metadata", "Control", "Replication", "Groups",
+      "KafkaProtocol", "KafkaRecords", "Metadata", "Control", "Replication", "Groups", "Raft",
     ]),
   Module(name: "TestKit", layer: 5, uses: ["Values", "Bytes", "Platform"], tests: nil),
 ]

@@ -9,6 +9,7 @@
 import HTTP
 import LogStorage
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Synchronization

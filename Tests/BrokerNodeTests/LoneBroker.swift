@@ -4,6 +4,7 @@ import Glibc
 import KafkaMessages
 import KafkaProtocol
 import LogStorage
+import MetadataLog
 import Metadata
 import Platform
 import Settings

@@ -30,6 +30,7 @@ import Testing
       "KafkaRecords>KafkaProtocol", "LogStorage>Platform", "HTTP>Transport",
       "KafkaClient>Transport", "ZooKeeperClient>Transport", "CommandLineTools>LocalCluster",
       "CommandLineTools>LogStorage", "KafkaTransport>Transport",
+      "MetadataLog>LogStorage", "MetadataLog>Transport", "MetadataLog>KafkaTransport",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {

@@ -2,6 +2,7 @@
 /// and how it leaves. Over ZooKeeper in `Controller/`, over a controller quorum in `KRaft/`.
 import LogStorage
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Values
@@ -52,7 +53,4 @@ struct ClusterIdentity: Sendable {
 }
 
 /// Why a broker cannot start: one line for a person.
-struct StartupError: Error, CustomStringConvertible {
-  let description: String
-  init(_ description: String) { self.description = description }
-}
+typealias StartupError = MetadataLog.StartupError

@@ -10,6 +10,7 @@ import KafkaProtocol
 import KafkaTransport
 import LogStorage
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Synchronization
@@ -56,9 +57,14 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
   /// Reaches the cluster, and finds or makes the broker's id. Blocks.
   func identify(_ logs: LogManager) throws(StartupError) -> ClusterIdentity {
     let clusterID = try connect()
-    let id = try ZooKeeperMetaProperties.settle(
-      logs.liveDirectories, configured: config.identity.brokerID, clusterID: clusterID
-    ) { () throws(StartupError) in try generateBrokerID() }
+    let id: BrokerID
+    do {
+      id = try MetadataLog.MetaProperties.settle(
+        logs.liveDirectories, configured: config.identity.brokerID, clusterID: clusterID
+      ) { try self.generateBrokerID() }
+    } catch {
+      throw (error as? StartupError) ?? StartupError("log.dirs: \(error)")
+    }
     return ClusterIdentity(clusterID: clusterID, brokerID: id)
   }
 

@@ -7,6 +7,7 @@ import KafkaRecords
 import KafkaTransport
 import LogStorage
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Synchronization
@@ -18,23 +19,24 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
   // `loop`.
   let loop: EventLoop
   private let config: BrokerConfig
-  private let makeFeed: (ClusterIdentity) throws -> any MetadataFeed
-  private var feed: (any MetadataFeed)?
+  private let openLog: (ClusterIdentity, Metrics) throws(StartupError) -> MetadataLogLink
+  private var identity: ClusterIdentity?
+  private let link = Mutex<MetadataLogLink?>(nil)
   private var channel: QuorumControllerChannel?
   private var services: BrokerServices?
-  private var loader: MetadataLoader?
+  private var follower: MetadataFollower?
   private var publisher: MetadataPublisher?
   private var driver: LifecycleDriver?
   static let log = Log("BrokerLifecycleManager")
 
-  /// - Parameter makeFeed: opens the metadata log; called once it is known whose it is.
+  /// - Parameter openLog: opens the metadata log; called once, when it is known whose it is.
   init(
     _ config: BrokerConfig, on loop: EventLoop,
-    makeFeed: @escaping (ClusterIdentity) throws -> any MetadataFeed
+    openLog: @escaping (ClusterIdentity, Metrics) throws(StartupError) -> MetadataLogLink
   ) {
     self.config = config
     self.loop = loop
-    self.makeFeed = makeFeed
+    self.openLog = openLog
   }
 
   var apis: ApiTable { .kraftBroker }
@@ -48,22 +50,27 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
   // MARK: Start
 
   func identify(_ logs: LogManager) throws(StartupError) -> ClusterIdentity {
-    let identity = try FormattedDirectories.identify(
-      paths: logs.liveDirectories.map(\.path), nodeID: config.identity.brokerID)
-    do {
-      feed = try makeFeed(identity)
-    } catch {
-      throw (error as? StartupError) ?? StartupError("metadata log: \(error)")
+    var paths = logs.liveDirectories.map(\.path)
+    let metadata = config.quorum.metadataLogDirectory
+    if !paths.contains(metadata) { paths.append(metadata) }
+    let found = try MetadataLog.MetaProperties.load(
+      kraft: paths, nodeID: config.identity.brokerID
+    ) {
+      var random = SystemRandomNumberGenerator()
+      return Uuid.random(using: &random)
     }
+    let identity = ClusterIdentity(
+      clusterID: found.clusterID, brokerID: config.identity.brokerID,
+      directories: LogDirectoryIDs(found.directoryIDs))
+    self.identity = identity
     return identity
   }
 
   func controllerChannel(_ services: BrokerServices, on loop: EventLoop) -> any ControllerChannel {
-    let feed = feed
     let made = QuorumControllerChannel(
       clientID: "\(services.brokerID.rawValue)",
       timeoutMs: config.network.requestTimeoutMs, on: loop
-    ) { feed?.leader }
+    ) { [weak self] in self?.link.withLock { $0 }?.controller }
     channel = made
     return made
   }
@@ -71,12 +78,14 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
   /// Follows the metadata log, registers, takes over this broker's replicas once it has caught up,
   /// and returns when the controller has unfenced it.
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError) {
-    guard let feed, let channel else { return }
+    guard let channel, let identity else { return }
+    let link = try openLog(identity, services.metrics.registry)
+    self.link.withLock { $0 = link }
     self.services = services
     let publisher = MetadataPublisher(
       services: services, placements: DirectoryAssignments(services: services, loop: loop))
     let firstPublished = Signal()
-    let loader = MetadataLoader(for: services.brokerID) { step, done in
+    let follower = MetadataFollower(for: services.brokerID) { step, done in
       services.replicas.stateChanges.submit {
         publisher.publish(step)
         if step.isFirst { firstPublished.give() }
@@ -84,16 +93,17 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
       }
     }
     self.publisher = publisher
-    self.loader = loader
+    self.follower = follower
     let driver = LifecycleDriver(
       services, channel: channel, loop: loop, endpoints: endpoints,
       previousEpoch: Self.previousEpoch(services.replicas.logs), config: config,
-      metadataOffset: { [weak loader] in loader?.offset ?? -1 })
+      metadataOffset: { [weak follower] in follower?.offset ?? -1 })
     self.driver = driver
-    try feed.start(self)
+    link.driver.register(self, on: loop, makesSnapshots: !link.isShared)
+    if !link.isShared { link.driver.start() }
     driver.start()
     try driver.waitForCatchUp()
-    loader.enable()
+    follower.enable()
     firstPublished.wait()
     driver.readyToUnfence()
     try driver.waitForUnfencing()
@@ -121,24 +131,46 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
 
   func leave() {
     driver?.stop()
-    feed?.stop()
+    if let link = link.withLock({ $0 }), !link.isShared { link.driver.shutdown() }
   }
 }
 
-extension KRaftMembership: MetadataReceiver {
-  func committed(_ records: [MetadataRecord], lastOffset: Int64) {
-    loader?.apply(records, lastOffset: lastOffset)
-    driver?.metadataApplied(lastOffset)
+/// All calls come on `loop`.
+extension KRaftMembership: MetadataListener {
+  func committed(_ batches: [CommittedBatch]) {
+    follower?.apply(batches)
+    if let last = batches.last { driver?.metadataApplied(last.lastOffset) }
+    noteKRaftVersion()
   }
 
-  func loaded(_ image: MetadataImage, lastOffset: Int64) {
-    loader?.load(image, lastOffset: lastOffset)
-    driver?.metadataApplied(lastOffset)
+  func loaded(_ snapshot: LoadedSnapshot) {
+    follower?.load(snapshot)
+    driver?.metadataApplied(snapshot.lastOffset)
+    noteKRaftVersion()
   }
 
-  func leaderChanged() { channel?.leaderChanged() }
+  func leaderChanged(_ leader: QuorumLeader) { channel?.leaderChanged() }
 
-  func kraftVersionChanged(_ level: Int16) { services?.metadata.setKRaftVersion(level) }
+  func makeSnapshot() -> SnapshotContent? { follower?.snapshot() }
+
+  private func noteKRaftVersion() {
+    guard let link = link.withLock({ $0 }) else { return }
+    services?.metadata.setKRaftVersion(link.driver.status.kraftVersion)
+  }
+}
+
+/// The metadata log that a broker follows: one of its own, or that of the controller in the same
+/// process, which then starts and stops it.
+struct MetadataLogLink: Sendable {
+  var driver: RaftDriver
+  var isShared: Bool
+
+  /// Where the active controller listens; nil while none is known.
+  var controller: ControllerEndpoint? {
+    let leader = driver.leader
+    guard let id = leader.id, let host = leader.host else { return nil }
+    return ControllerEndpoint(id: id, host: host, port: leader.port)
+  }
 }
 
 /// Something that happens once, and that threads wait for.

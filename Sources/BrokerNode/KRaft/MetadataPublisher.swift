@@ -25,9 +25,9 @@ final class MetadataPublisher: Sendable {
   /// The offset of the last image that everything here follows; -1 before the first.
   var publishedOffset: Int64 { published.load(ordering: .acquiring) }
 
-  /// Carries out one step of the loader. Before the first, replicas that the cluster no longer
+  /// Carries out one step of the follower. Before the first, replicas that the cluster no longer
   /// gives to this broker are set aside. Blocks; on the state-change thread.
-  func publish(_ step: MetadataLoader.Step) {
+  func publish(_ step: MetadataFollower.Step) {
     if step.isFirst { setStraysAside(step.image) }
     publish(step.image, step.plan, step.offset)
   }

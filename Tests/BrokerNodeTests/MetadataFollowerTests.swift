@@ -1,5 +1,6 @@
 import KafkaRecords
 import Metadata
+import MetadataLog
 import Synchronization
 import Testing
 import Values
@@ -7,19 +8,19 @@ import Values
 @testable import BrokerNode
 
 /// How the log becomes images: when, in which steps, and what of transactions.
-@Suite struct MetadataLoaderTests {
+@Suite struct MetadataFollowerTests {
   /// Keeps steps until the test lets them end.
   final class Steps: Sendable {
-    let all = Mutex<[(step: MetadataLoader.Step, done: @Sendable () -> Void)]>([])
+    let all = Mutex<[(step: MetadataFollower.Step, done: @Sendable () -> Void)]>([])
     func finishLast() { all.withLock { $0.last }?.done() }
     var count: Int { all.withLock { $0.count } }
-    func step(_ index: Int) -> MetadataLoader.Step { all.withLock { $0[index].step } }
+    func step(_ index: Int) -> MetadataFollower.Step { all.withLock { $0[index].step } }
   }
 
   let steps = Steps()
 
-  func loader() -> MetadataLoader {
-    MetadataLoader(for: BrokerID(1)) { [steps] step, done in
+  func follower() -> MetadataFollower {
+    MetadataFollower(for: BrokerID(1)) { [steps] step, done in
       steps.all.withLock { $0.append((step, done)) }
     }
   }
@@ -37,22 +38,22 @@ import Values
   }
 
   @Test func nothingIsPublishedBeforeItIsWanted() {
-    let loader = loader()
-    loader.apply([feature(20)], lastOffset: 3)
-    loader.apply([feature(21)], lastOffset: 4)
-    #expect(steps.count == 0 && loader.offset == 4)
-    loader.enable()
+    let follower = follower()
+    follower.apply([feature(20)], 3)
+    follower.apply([feature(21)], 4)
+    #expect(steps.count == 0 && follower.offset == 4)
+    follower.enable()
     #expect(steps.count == 1)
     #expect(steps.step(0).isFirst && steps.step(0).offset == 4)
     #expect(steps.step(0).image.features == ["metadata.version": 21])
   }
 
   @Test func whatComesMeanwhileIsPutTogether() {
-    let loader = loader()
-    loader.apply([feature(21)], lastOffset: 0)
-    loader.enable()
-    loader.apply([broker(1)], lastOffset: 1)
-    loader.apply([broker(2)], lastOffset: 2)
+    let follower = follower()
+    follower.apply([feature(21)], 0)
+    follower.enable()
+    follower.apply([broker(1)], 1)
+    follower.apply([broker(2)], 2)
     #expect(steps.count == 1)
     steps.finishLast()
     #expect(steps.count == 2)
@@ -63,38 +64,49 @@ import Values
   }
 
   @Test func transactionsShowWholeOrNotAtAll() {
-    let loader = loader()
-    loader.apply([feature(21)], lastOffset: 0)
-    loader.enable()
+    let follower = follower()
+    follower.apply([feature(21)], 0)
+    follower.enable()
     steps.finishLast()
-    loader.apply([.beginTransaction(BeginTransactionRecord()), broker(1)], lastOffset: 2)
-    #expect(steps.count == 1 && loader.image.brokers.count == 0)
-    loader.apply([broker(2), .endTransaction(EndTransactionRecord())], lastOffset: 4)
+    follower.apply([.beginTransaction(BeginTransactionRecord()), broker(1)], 2)
+    #expect(steps.count == 1 && follower.image.brokers.count == 0)
+    follower.apply([broker(2), .endTransaction(EndTransactionRecord())], 4)
     #expect(steps.count == 2 && steps.step(1).image.brokers.count == 2)
     steps.finishLast()
-    loader.apply(
-      [
+    follower.apply([
         .beginTransaction(BeginTransactionRecord()), broker(3),
         .abortTransaction(AbortTransactionRecord()),
-      ], lastOffset: 7)
-    #expect(loader.image.brokers.count == 2)
+      ], 7)
+    #expect(follower.image.brokers.count == 2)
   }
 
   @Test func aSnapshotReplacesAll() {
-    let loader = loader()
-    loader.apply([feature(20), broker(1), broker(2)], lastOffset: 2)
-    loader.enable()
+    let follower = follower()
+    follower.apply([feature(20), broker(1), broker(2)], 2)
+    follower.enable()
     steps.finishLast()
     var image = MetadataImage()
     image.apply(feature(21))
     image.apply(broker(1))
-    loader.load(image, lastOffset: 10)
+    follower.load(
+      LoadedSnapshot(lastOffset: 10, epoch: 1, timestamp: 5, image: image, sizeInBytes: 1))
     #expect(steps.step(1).image == image && steps.step(1).plan.brokersChanged)
     // The log repeats what the snapshot has.
     steps.finishLast()
-    loader.apply([broker(9)], lastOffset: 9)
-    #expect(steps.count == 2 && loader.image == image)
-    loader.apply([broker(11)], lastOffset: 11)
+    follower.apply([broker(9)], 9)
+    #expect(steps.count == 2 && follower.image == image)
+    follower.apply([broker(11)], 11)
     #expect(steps.count == 3)
+  }
+}
+
+extension MetadataFollower {
+  /// One batch.
+  fileprivate func apply(_ records: [MetadataRecord], _ lastOffset: Int64) {
+    apply([
+      CommittedBatch(
+        baseOffset: lastOffset + 1 - Int64(records.count), lastOffset: lastOffset, epoch: 1,
+        timestamp: 0, records: records, sizeInBytes: 100)
+    ])
   }
 }

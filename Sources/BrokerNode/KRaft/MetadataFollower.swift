@@ -6,18 +6,21 @@
 /// nothing is shown, and an aborted one never happened (KIP-868).
 import KafkaRecords
 import Metadata
+import MetadataLog
 import Synchronization
 import Values
 
-final class MetadataLoader: Sendable {
+final class MetadataFollower: Sendable {
   private struct State {
     /// From the last image that was handed out to what is known now.
     var delta = MetadataDelta(MetadataImage())
     var handedOut = MetadataImage()
     /// A snapshot has replaced the image since: what changed is not known record by record.
     var isReplaced = true
-    /// Of the last record applied.
+    /// Of the last record applied, with the epoch and the timestamp of its batch.
     var offset: Int64 = -1
+    var epoch: Int32 = -1
+    var timestamp: Int64 = -1
     /// Records of a transaction that has not ended.
     var transaction: [MetadataRecord]?
     var isPublishing = false
@@ -51,15 +54,15 @@ final class MetadataLoader: Sendable {
   /// What is known now, published or not.
   var image: MetadataImage { state.withLock { $0.delta.image } }
 
-  /// Takes the records of committed batches.
-  ///
-  /// - Parameter lastOffset: of the last of them, control records included.
-  func apply(_ records: [MetadataRecord], lastOffset: Int64) {
+  /// Takes committed batches, in the order of the log.
+  func apply(_ batches: [CommittedBatch]) {
     state.withLock { state in
-      // A snapshot may already have what the log repeats.
-      guard lastOffset > state.offset else { return }
-      for record in records { Self.apply(record, to: &state) }
-      state.offset = lastOffset
+      for batch in batches where batch.lastOffset > state.offset {
+        for record in batch.records { Self.apply(record, to: &state) }
+        state.offset = batch.lastOffset
+        state.epoch = batch.epoch
+        state.timestamp = batch.timestamp
+      }
     }
     publishNext()
   }
@@ -81,16 +84,29 @@ final class MetadataLoader: Sendable {
   }
 
   /// Takes a snapshot in place of everything before it.
-  ///
-  /// - Parameter lastOffset: of the last record that the snapshot has in it.
-  func load(_ image: MetadataImage, lastOffset: Int64) {
+  func load(_ snapshot: LoadedSnapshot) {
     state.withLock { state in
-      state.delta = MetadataDelta(image)
+      state.delta = MetadataDelta(snapshot.image)
       state.isReplaced = true
       state.transaction = nil
-      state.offset = lastOffset
+      state.offset = snapshot.lastOffset
+      state.epoch = snapshot.epoch
+      state.timestamp = snapshot.timestamp
     }
     publishNext()
+  }
+
+  /// What a snapshot of everything applied has in it; nil in the middle of a transaction.
+  func snapshot() -> SnapshotContent? {
+    state.withLock { state in
+      guard state.transaction == nil, state.offset >= 0 else { return nil }
+      let image = state.delta.image
+      return SnapshotContent(
+        lastOffset: state.offset, epoch: state.epoch, timestamp: state.timestamp
+      ) {
+        image.records.map { VersionedRecord($0, at: image.metadataVersion) }
+      }
+    }
   }
 
   /// From now on images are published; the first shows everything there is.
