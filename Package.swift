@@ -103,7 +103,7 @@ let modules: [Module] = [
     name: "LocalCluster", layer: 5,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Settings", "KafkaClient", "ZooKeeperClient",
-      "KafkaProtocol", "KafkaMessages",
+      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Metadata", "MetadataLog",
     ]),
   Module(
     name: "CommandLineTools", layer: 5,

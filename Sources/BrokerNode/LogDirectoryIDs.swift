@@ -7,6 +7,7 @@ struct LogDirectoryIDs: Equatable, Sendable {
 
   init(_ byPath: [String: Uuid] = [:]) { self.byPath = byPath }
 
+  func id(ofPath path: String) -> Uuid? { byPath[path] }
   func id(of directory: LogDirectory) -> Uuid? { byPath[directory.path] }
 
   /// The directory of that id, if it works.

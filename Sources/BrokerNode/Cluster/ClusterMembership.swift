@@ -24,6 +24,9 @@ protocol ClusterMembership: AnyObject, Sendable {
   /// later are renewed without anybody's help.
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError)
 
+  /// Makes a `join` that waits for others throw; from any thread.
+  func abandonStart()
+
   /// The line that says that the broker serves; scripts wait for it.
   func readyLine(_ id: BrokerID) -> String
 
@@ -43,6 +46,11 @@ protocol ClusterMembership: AnyObject, Sendable {
 
   /// Gives up the registration and, if this is the controller, the office.
   func leave()
+}
+
+extension ClusterMembership {
+  /// Where every wait has a limit of its own there is nothing to do.
+  func abandonStart() {}
 }
 
 /// Who a broker is, and where.

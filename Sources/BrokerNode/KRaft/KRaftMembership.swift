@@ -26,7 +26,7 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
   private var services: BrokerServices?
   private var follower: MetadataFollower?
   private var publisher: MetadataPublisher?
-  private var driver: LifecycleDriver?
+  private let lifecycle = Mutex<LifecycleDriver?>(nil)
   static let log = Log("BrokerLifecycleManager")
 
   /// - Parameter openLog: opens the metadata log; called once, when it is known whose it is.
@@ -98,7 +98,7 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
       services, channel: channel, loop: loop, endpoints: endpoints,
       previousEpoch: Self.previousEpoch(services.replicas.logs), config: config,
       metadataOffset: { [weak follower] in follower?.offset ?? -1 })
-    self.driver = driver
+    lifecycle.withLock { $0 = driver }
     link.driver.register(self, on: loop, makesSnapshots: !link.isShared)
     if !link.isShared { link.driver.start() }
     driver.start()
@@ -121,16 +121,18 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
     completion()
   }
 
-  func reportFailedDirectory() { driver?.directoryFailed() }
+  func abandonStart() { lifecycle.withLock { $0 }?.abandon() }
+
+  func reportFailedDirectory() { lifecycle.withLock { $0 }?.directoryFailed() }
 
   // MARK: End
 
-  func handOver() { driver?.leave(limitMs: Self.longestHandOverMs) }
+  func handOver() { lifecycle.withLock { $0 }?.leave(limitMs: Self.longestHandOverMs) }
 
   private static let longestHandOverMs: Int64 = 5 * 60 * 1000
 
   func leave() {
-    driver?.stop()
+    lifecycle.withLock { $0 }?.stop()
     if let link = link.withLock({ $0 }), !link.isShared { link.driver.shutdown() }
   }
 }
@@ -139,13 +141,13 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
 extension KRaftMembership: MetadataListener {
   func committed(_ batches: [CommittedBatch]) {
     follower?.apply(batches)
-    if let last = batches.last { driver?.metadataApplied(last.lastOffset) }
+    if let last = batches.last { lifecycle.withLock { $0 }?.metadataApplied(last.lastOffset) }
     noteKRaftVersion()
   }
 
   func loaded(_ snapshot: LoadedSnapshot) {
     follower?.load(snapshot)
-    driver?.metadataApplied(snapshot.lastOffset)
+    lifecycle.withLock { $0 }?.metadataApplied(snapshot.lastOffset)
     noteKRaftVersion()
   }
 

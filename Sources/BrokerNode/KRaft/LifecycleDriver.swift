@@ -25,7 +25,8 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
   private let caughtUp = Signal()
   private let unfenced = Signal()
   private let mayShutDown = Signal()
-  private let hasGivenUp = Atomic<Bool>(false)
+  /// Why the start cannot go on.
+  private let failure = Mutex<String?>(nil)
   private static let log = Log("BrokerLifecycleManager")
 
   init(
@@ -81,11 +82,15 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
 
   private func wait(_ signal: Signal) throws(StartupError) {
     signal.wait()
-    if hasGivenUp.load(ordering: .acquiring) {
-      throw StartupError(
-        "no controller has registered this broker within initial.broker.registration.timeout.ms="
-          + "\(config.quorum.initialRegistrationTimeoutMs)")
-    }
+    if let why = failure.withLock({ $0 }) { throw StartupError(why) }
+  }
+
+  /// Ends the waiting of a broker that is told to stop while it starts.
+  func abandon() { giveUp("stopped while starting") }
+
+  private func giveUp(_ why: String) {
+    failure.withLock { if $0 == nil { $0 = why } }
+    for signal in [caughtUp, unfenced, mayShutDown] { signal.give() }
   }
 
   // MARK: The machine
@@ -115,8 +120,9 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
     case .unfenced: unfenced.give()
     case .mayShutDown: mayShutDown.give()
     case .gaveUp:
-      hasGivenUp.store(true, ordering: .releasing)
-      for signal in [caughtUp, unfenced, mayShutDown] { signal.give() }
+      giveUp(
+        "no controller has registered this broker within initial.broker.registration.timeout.ms="
+          + "\(config.quorum.initialRegistrationTimeoutMs)")
     case .wakeAt(let instant):
       loop.cancel(timer)
       timer = loop.schedule(at: instant) { [weak self] in self?.step(.tick) }

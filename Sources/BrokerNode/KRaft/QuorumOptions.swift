@@ -16,10 +16,7 @@ extension RaftDriverOptions {
     let voters = quorum.voters.map { voter in
       Voter(
         ReplicaKey(BrokerID(voter.id)),
-        endpoints: [
-          Raft.Endpoint(
-  listener: listener, host: voter.host, port: voter.port)
-        ])
+        endpoints: [Raft.Endpoint(listener: listener, host: voter.host, port: voter.port)])
     }
     var replica = RaftConfiguration(
       own: ReplicaKey(config.identity.brokerID, directory: directoryID), clusterID: clusterID,
