@@ -31,6 +31,8 @@ public struct ControllerOptions: Sendable {
   public var defaultReplicationFactor: Int16 = 1
   /// `unclean.leader.election.enable`
   public var isUncleanElectionEnabled = false
+  /// `min.insync.replicas`
+  public var minISR = 1
   /// `delete.topic.enable`
   public var isTopicDeletionEnabled = true
   /// `auto.leader.rebalance.enable`

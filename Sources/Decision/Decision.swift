@@ -60,3 +60,5 @@ public struct ReplyGate<Reply> {
     head = 0
   }
 }
+
+extension ReplyGate: Sendable where Reply: Sendable {}

@@ -15,6 +15,8 @@ import Values
 /// Why a request to a peer got no answer.
 public enum PeerError: Error, Equatable {
   case disconnected(String)
+  /// Nobody listens there: the process is gone.
+  case refused
   case timedOut
   case malformed(String)
   /// The peer serves no version of the API that this side knows; nothing was sent.
@@ -319,7 +321,11 @@ extension PeerChannel: FrameHandler {
     guard self.connection === connection else { return }
     self.connection = nil
     peerVersions = nil
-    fail(.disconnected("\(reason)"))
+    if case .failed(let error) = reason, error.isRefused {
+      fail(.refused)
+    } else {
+      fail(.disconnected("\(reason)"))
+    }
   }
 }
 

@@ -26,6 +26,7 @@ public struct MetadataDelta: Sendable {
   private var seenPartitions: Set<TopicPartition> = []
   private var seenConfigs: Set<ConfigResource> = []
   private var seenQuotas: Set<QuotaEntity> = []
+  private var seenTopics: Set<String> = []
 
   /// A delta that changes nothing yet.
   public init(_ base: MetadataImage) {
@@ -53,10 +54,10 @@ public struct MetadataDelta: Sendable {
     case .broker(let id):
       if seenBrokers.insert(id).inserted { touchedBrokers.append(id) }
     case .topic(let name):
-      if !addedTopics.contains(name) { addedTopics.append(name) }
+      if seenTopics.insert(name).inserted { addedTopics.append(name) }
     // What was noted of the topic before its removal is about something that is gone.
     case .topicRemoved(let name, let id):
-      addedTopics.removeAll { $0 == name }
+      if seenTopics.remove(name) != nil { addedTopics.removeAll { $0 == name } }
       touchedPartitions.removeAll { $0.topic == name }
       seenPartitions = Set(touchedPartitions)
       removedTopics.append((name, id))

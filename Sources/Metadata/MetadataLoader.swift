@@ -32,16 +32,37 @@ public struct MetadataLoader: Sendable {
   /// Everything up to here is in the image; less than `lastOffset` only during a transaction.
   public var stableOffset: Offset { transactionStart.map { $0 - 1 } ?? lastOffset }
 
-  /// Takes in one committed batch and says what it changed: nothing while a transaction goes on,
-  /// all of it at its end.
+  /// Takes in one committed batch.
   /// - Parameters:
   ///   - lastOffset: of the batch; its records have consecutive offsets up to it. Batches that
   ///     hold control records only are passed without records, to move the offset.
-  @discardableResult
-  public mutating func apply(
-    _ records: [MetadataRecord], lastOffset: Offset, epoch: Int32
+  public mutating func apply(_ records: [MetadataRecord], lastOffset: Offset, epoch: Int32) {
+    for record in effective(records, lastOffset) { image.apply(record) }
+    self.lastOffset = lastOffset
+    lastEpoch = epoch
+  }
+
+  /// The same, and says what changed: nothing while a transaction goes on, all of it at its end.
+  public mutating func delta(
+    applying records: [MetadataRecord], lastOffset: Offset, epoch: Int32
   ) -> MetadataDelta {
-    var delta = MetadataDelta(image)
+    let delta = MetadataDelta(image, applying: effective(records, lastOffset))
+    image = delta.image
+    self.lastOffset = lastOffset
+    lastEpoch = epoch
+    return delta
+  }
+
+  /// The records that take effect with this batch: those outside of transactions, and those of the
+  /// transactions that end in it.
+  private mutating func effective(
+    _ records: [MetadataRecord], _ lastOffset: Offset
+  ) -> [MetadataRecord] {
+    if transactionStart == nil, !records.contains(where: \.isTransactionMarker) {
+      isEmpty = isEmpty && records.isEmpty
+      return records
+    }
+    var effective: [MetadataRecord] = []
     var offset = lastOffset - Offset(records.count)
     for record in records {
       offset += 1
@@ -50,23 +71,19 @@ public struct MetadataLoader: Sendable {
         buffered.removeAll()
         transactionStart = offset
       case .endTransaction:
-        for record in buffered { delta.apply(record) }
-        isEmpty = isEmpty && buffered.isEmpty
+        effective += buffered
         endTransaction()
       case .abortTransaction: endTransaction()
       default:
         if transactionStart != nil {
           buffered.append(record)
         } else {
-          delta.apply(record)
-          isEmpty = false
+          effective.append(record)
         }
       }
     }
-    image = delta.image
-    self.lastOffset = lastOffset
-    lastEpoch = epoch
-    return delta
+    isEmpty = isEmpty && effective.isEmpty
+    return effective
   }
 
   /// Starts over from a snapshot, which ends where `lastOffset` says.
@@ -78,5 +95,14 @@ public struct MetadataLoader: Sendable {
   private mutating func endTransaction() {
     buffered.removeAll()
     transactionStart = nil
+  }
+}
+
+extension MetadataRecord {
+  var isTransactionMarker: Bool {
+    switch self {
+    case .beginTransaction, .endTransaction, .abortTransaction: true
+    default: false
+    }
   }
 }

@@ -67,7 +67,9 @@ public struct MetadataVersion: RawRepresentable, Hashable, Comparable, Sendable 
   /// Whether going from this level down to `lower` would lose metadata.
   public func losesMetadata(downTo lower: MetadataVersion) -> Bool {
     guard lower < self else { return false }
-    return (lower.rawValue + 1...rawValue).contains { MetadataVersion($0).row?.changesMetadata ?? true }
+    return (lower.rawValue + 1...rawValue).contains {
+      MetadataVersion($0).row?.changesMetadata ?? true
+    }
   }
 
   // MARK: What came with which level

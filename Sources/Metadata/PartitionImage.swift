@@ -19,16 +19,17 @@ public enum DirectoryID {
 }
 
 /// The state of one partition.
+///
+/// A large cluster has hundreds of thousands of them, and every change copies the neighbours of the
+/// partition that changed: what is empty nearly always takes one word in all.
 public struct PartitionImage: Equatable, Sendable {
   /// In order of preference: the first is the preferred leader. During a reassignment it holds the
   /// target replicas first, then those that will go.
   public var replicas: [BrokerID]
   /// Replicas that have everything that is committed. Never empty once a leader was elected.
   public var isr: [BrokerID]
-  /// Replicas that go when the reassignment is done; part of `replicas` until then.
-  public var removingReplicas: [BrokerID]
-  /// Replicas that came with the reassignment; part of `replicas` from its beginning.
-  public var addingReplicas: [BrokerID]
+  /// The log directory of each replica, in their order; empty when directories have no ids.
+  public var directories: [Uuid]
   /// `.none` while no replica may lead.
   public var leader: BrokerID
   /// Rises with every change of leader, and whenever the controller wants replicas to look again.
@@ -36,32 +37,61 @@ public struct PartitionImage: Equatable, Sendable {
   /// Rises with every change at all: who changes the state must have seen the last one (KIP-497).
   public var partitionEpoch: PartitionEpoch
   public var leaderRecoveryState: LeaderRecoveryState
-  /// The log directory of each replica, in their order; empty when directories have no ids.
-  public var directories: [Uuid]
+
+  /// Empty or one element.
+  private var rare: [Rare] = []
+
+  private struct Rare: Equatable, Sendable {
+    var removingReplicas: [BrokerID] = []
+    var addingReplicas: [BrokerID] = []
+    var eligibleLeaderReplicas: [BrokerID] = []
+    var lastKnownElr: [BrokerID] = []
+  }
+
+  /// Replicas that go when the reassignment is done; part of `replicas` until then.
+  public var removingReplicas: [BrokerID] {
+    get { rare.first?.removingReplicas ?? [] }
+    set { set(\.removingReplicas, newValue) }
+  }
+  /// Replicas that came with the reassignment; part of `replicas` from its beginning.
+  public var addingReplicas: [BrokerID] {
+    get { rare.first?.addingReplicas ?? [] }
+    set { set(\.addingReplicas, newValue) }
+  }
   /// Replicas outside the ISR that still have everything committed (KIP-966).
-  public var eligibleLeaderReplicas: [BrokerID]
+  public var eligibleLeaderReplicas: [BrokerID] {
+    get { rare.first?.eligibleLeaderReplicas ?? [] }
+    set { set(\.eligibleLeaderReplicas, newValue) }
+  }
   /// The last members of both sets, for an operator to choose from when all is lost (KIP-966).
-  public var lastKnownElr: [BrokerID]
+  public var lastKnownElr: [BrokerID] {
+    get { rare.first?.lastKnownElr ?? [] }
+    set { set(\.lastKnownElr, newValue) }
+  }
+
+  private mutating func set(_ part: WritableKeyPath<Rare, [BrokerID]>, _ value: [BrokerID]) {
+    guard !value.isEmpty || !rare.isEmpty else { return }
+    var parts = rare.first ?? Rare()
+    parts[keyPath: part] = value
+    rare = parts == Rare() ? [] : [parts]
+  }
 
   /// A partition that was assigned but never had a leader: no state has been written for it.
   public init(replicas: [BrokerID]) {
     self.replicas = replicas
     isr = []
-    removingReplicas = []
-    addingReplicas = []
+    directories = []
     leader = .none
     leaderEpoch = .none
     partitionEpoch = PartitionEpoch(-1)
     leaderRecoveryState = .recovered
-    directories = []
-    eligibleLeaderReplicas = []
-    lastKnownElr = []
   }
 
   /// Takes over a record that states everything.
   public init(_ record: PartitionRecord) {
     self.init(replicas: record.replicas.brokerIDs)
-    isr = record.isr.brokerIDs
+    // All in sync, in the order of assignment: what most partitions are. They share one array.
+    isr = record.isr == record.replicas ? replicas : record.isr.brokerIDs
     removingReplicas = record.removingReplicas.brokerIDs
     addingReplicas = record.addingReplicas.brokerIDs
     leader = BrokerID(record.leader)
@@ -102,7 +132,10 @@ public struct PartitionImage: Equatable, Sendable {
   public func merging(_ record: PartitionChangeRecord) -> PartitionImage {
     var next = self
     if let replicas = record.replicas { next.replicas = replicas.brokerIDs }
-    if let isr = record.isr { next.isr = isr.brokerIDs }
+    if let isr = record.isr {
+      next.isr = isr.brokerIDs
+      if next.isr == next.replicas { next.isr = next.replicas }
+    }
     if let removing = record.removingReplicas {
       next.removingReplicas = removing.brokerIDs
     }
@@ -135,13 +168,25 @@ public struct PartitionImage: Equatable, Sendable {
   /// The replica that leads when everything is well; `.none` without an assignment.
   public var preferredReplica: BrokerID { replicas.first ?? .none }
 
-  public var isReassigning: Bool { !addingReplicas.isEmpty || !removingReplicas.isEmpty }
+  /// Whether the preferred replica leads.
+  public var hasPreferredLeader: Bool { hasLeader && leader == preferredReplica }
+
+  public var isReassigning: Bool {
+    !rare.isEmpty && (!addingReplicas.isEmpty || !removingReplicas.isEmpty)
+  }
 
   /// The replicas once the reassignment is done (KIP-455).
   public var targetReplicas: [BrokerID] { replicas.filter { !removingReplicas.contains($0) } }
 
   /// The replicas before the reassignment began.
   public var originalReplicas: [BrokerID] { replicas.filter { !addingReplicas.contains($0) } }
+
+  /// The log directory of the replica on `broker`; `migrating` where none is stated, nil if it has
+  /// no replica.
+  public func directory(of broker: BrokerID) -> Uuid? {
+    guard let index = replicas.firstIndex(of: broker) else { return nil }
+    return index < directories.count ? directories[index] : DirectoryID.migrating
+  }
 
   /// Whether the directory of the replica on `broker` is known to be gone.
   public func isDirectoryLost(on broker: BrokerID) -> Bool {

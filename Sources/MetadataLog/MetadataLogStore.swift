@@ -170,9 +170,9 @@ public final class MetadataLogStore: Sendable {
   /// Appends whole batches whose offsets and epochs are given.
   public func append(_ bytes: [UInt8], now: WallTime) throws(LogError) {
     guard !bytes.isEmpty else { return }
-    _ = try bytes.withUnsafeBytes { (raw) throws(LogError) in
-      try log.append(follower: raw, now: now)
-    }
+    try bytes.withUnsafeBytes { raw in
+      Result { () throws(LogError) in _ = try log.append(follower: raw, now: now) }
+    }.get()
   }
 
   /// Cuts the log; durable when it returns.

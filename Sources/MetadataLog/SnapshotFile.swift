@@ -67,7 +67,7 @@ public struct SnapshotPreamble: Sendable {
 }
 
 /// Writes one snapshot; records may come in pieces.
-public struct SnapshotWriter: ~Copyable {
+public struct SnapshotWriter {
   /// A batch is ended when the next record would make it larger, as in Kafka's accumulator.
   static let maxBatchBytes = 8 << 20
 
@@ -155,5 +155,20 @@ public enum SnapshotFile {
       case .snapshotFooter? = batches.last?.controls.last
     else { throw StartupError("\(path): a snapshot must begin with a header and end in a footer") }
     return batches
+  }
+}
+
+extension SnapshotFile {
+  /// When the last record that a snapshot stands for was appended; its header says.
+  static func lastTimestamp(_ path: String) throws -> Int64? {
+    // The first batch has at most a header, a version and the voters.
+    let bytes = try File(path).read(at: 0, count: 1 << 16)
+    return try bytes.withUnsafeBytes { raw in
+      var iterator = BatchIterator(raw)
+      guard let batch = try iterator.next(),
+        case .snapshotHeader(let header)? = try MetadataBatch(batch).controls.first
+      else { return nil }
+      return header.lastContainedLogTimestamp
+    }
   }
 }

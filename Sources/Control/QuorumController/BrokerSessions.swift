@@ -29,6 +29,22 @@ struct BrokerSessions: Sendable {
     }
   }
 
+  /// A broker registered, which counts as hearing of it.
+  mutating func register(_ id: BrokerID, isFenced: Bool, at now: Instant) {
+    var session = self[id] ?? Session(id: id, isFenced: isFenced, lastContact: now)
+    session.isFenced = isFenced
+    session.lastContact = now
+    self[id] = session
+  }
+
+  /// Records from `first` on got later offsets than expected.
+  mutating func moveShutdownOffsets(by distance: Offset, from first: Offset) {
+    for index in all.indices {
+      guard let offset = all[index].shutdownOffset, offset >= first else { continue }
+      all[index].shutdownOffset = offset + distance
+    }
+  }
+
   /// Whether the broker is unfenced and was heard in time.
   func isValid(_ id: BrokerID, at now: Instant, timeoutMs: Int64) -> Bool {
     guard let session = self[id], !session.isFenced else { return false }

@@ -55,18 +55,35 @@ public protocol ControllerRequest: KafkaRequest {
 }
 
 extension QuorumController {
+  /// Records in one batch, and so of one atomic decision.
+  public static let maximumRecords = 10_000
+
+  /// The refusal of more than that.
+  static let tooLarge = Refusal(
+    .policyViolation, "Unable to perform excessively large batch operation.")
+
   /// What a request comes to.
   public struct Outcome<Response: Sendable>: Sendable {
     /// To be appended, in this order; empty for a mere read or a refusal.
     public var records: [MetadataRecord]
     /// Whether the records must be stored all or none.
     public var isAtomic: Bool
+    /// Whether more than `maximumRecords` are refused with POLICY_VIOLATION: what users ask for
+    /// must not stop the cluster. What follows from the loss of a broker has no limit.
+    public var isBounded: Bool
     public var response: Response
 
-    public init(_ records: [MetadataRecord] = [], isAtomic: Bool = true, _ response: Response) {
+    public init(
+      _ records: [MetadataRecord] = [], isAtomic: Bool = true, isBounded: Bool = true,
+      _ response: Response
+    ) {
       self.records = records
       self.isAtomic = isAtomic
+      self.isBounded = isBounded
       self.response = response
     }
+
+    /// A refusal or a mere read.
+    public init(_ response: Response) { self.init([], response) }
   }
 }

@@ -70,6 +70,9 @@ public struct QuorumController: Sendable {
 
   private struct Append {
     var token: Int
+    /// Its first and last offset if Raft writes nothing in between.
+    var first: Offset
+    var expected: Offset
     /// Nil until Raft has said it.
     var lastOffset: Offset?
   }
@@ -110,9 +113,9 @@ public struct QuorumController: Sendable {
   }
 
   public enum Effect: Sendable {
-    /// Records for Raft, with the versions to write them in. All of one append must go into one
-    /// batch if it `isAtomic`, else into as many as it takes.
-    case append(token: Int, [VersionedRecord], isAtomic: Bool)
+    /// Records for Raft, with the versions to write them in: one batch, at most
+    /// `maximumRecords` of them.
+    case append(token: Int, [VersionedRecord])
     /// The answer, of the request's `Response` type.
     case respond(id: Int, any KafkaResponse)
     /// A tick is wanted at this time; replaces what was asked for before.
@@ -137,7 +140,7 @@ public struct QuorumController: Sendable {
     case .snapshotLoaded(let image, let lastOffset, let epoch):
       load(image, lastOffset, epoch)
     case .request(let id, let request, let context): handle(request, id, context)
-    case .tick: break
+    case .tick: wakeAt = .distantFuture
     case .options(let options): take(options)
     }
     if isActive { runDueWork() }
@@ -153,7 +156,10 @@ public struct QuorumController: Sendable {
   ) {
     let notController = request.refused(Refusal(.notController), version: context.version)
     guard isActive else { return out.append(.respond(id: id, notController)) }
-    let outcome = request.decide(&self, context)
+    var outcome = request.decide(&self, context)
+    if outcome.isBounded, outcome.records.count > Self.maximumRecords {
+      outcome = .init(request.refused(Self.tooLarge, version: context.version))
+    }
     append(outcome.records, isAtomic: outcome.isAtomic)
     // Even a refusal may rest on what is not committed yet: a topic that exists, a broker that is
     // gone. It must not be told before that is so.
@@ -166,9 +172,19 @@ public struct QuorumController: Sendable {
 
   // MARK: Appending and committing
 
-  /// Hands records to Raft and goes on as if they were committed.
+  /// Hands records to Raft and goes on as if they were committed. More than a batch holds go into
+  /// several, unless they must be one.
   mutating func append(_ records: [MetadataRecord], isAtomic: Bool) {
-    guard !records.isEmpty else { return }
+    var rest = records[...]
+    while !rest.isEmpty {
+      let batch = isAtomic ? rest : rest.prefix(Self.maximumRecords)
+      rest = rest.dropFirst(batch.count)
+      appendBatch(batch)
+    }
+  }
+
+  private mutating func appendBatch(_ records: ArraySlice<MetadataRecord>) {
+    let first = nextOffset
     var versioned: [VersionedRecord] = []
     versioned.reserveCapacity(records.count)
     for record in records {
@@ -179,17 +195,32 @@ public struct QuorumController: Sendable {
       versioned.append(VersionedRecord(record, at: pending.image.metadataVersion))
     }
     lastToken += 1
-    inFlight.append(Append(token: lastToken, lastOffset: nil))
-    out.append(.append(token: lastToken, versioned, isAtomic: isAtomic))
-    scheduleNoOp()
+    inFlight.append(
+      Append(token: lastToken, first: first, expected: nextOffset - 1, lastOffset: nil))
+    out.append(.append(token: lastToken, versioned))
   }
 
   private mutating func noteAppended(_ token: Int, _ lastOffset: Offset) {
     guard let index = inFlight.firstIndex(where: { $0.token == token }) else { return }
     inFlight[index].lastOffset = lastOffset
-    // Raft may have put records of its own in between.
-    nextOffset = max(nextOffset, lastOffset + 1)
+    move(by: lastOffset - inFlight[index].expected, from: inFlight[index].first, index)
     release()
+  }
+
+  /// Raft has put records of its own in between: all that was to come at `first` or behind it comes
+  /// so much later.
+  private mutating func move(by distance: Offset, from first: Offset, _ index: Int) {
+    guard distance > 0 else { return }
+    nextOffset += distance
+    sessions.moveShutdownOffsets(by: distance, from: first)
+    for broker in pending.image.brokers.all {
+      guard let offset = registrationOffsets[broker.id], offset >= first else { continue }
+      registrationOffsets[broker.id] = offset + distance
+    }
+    for later in inFlight.indices[(index + 1)...] {
+      inFlight[later].first += distance
+      inFlight[later].expected += distance
+    }
   }
 
   private mutating func take(_ batch: Batch) {

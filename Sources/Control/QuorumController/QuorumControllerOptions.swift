@@ -22,6 +22,10 @@ public struct QuorumControllerOptions: Sendable {
   public var bootstrapSource = "the binary bootstrap metadata file"
   /// `unstable.feature.versions.enable`
   public var areUnstableFeaturesEnabled = false
+  /// `unclean.leader.election.interval.ms`
+  public var uncleanElectionIntervalMs: Int64 = 300_000
+  /// The finalized level of `kraft.version`, which Raft keeps in its log.
+  public var kraftVersion: Int16 = 0
   /// The controllers of the quorum: of `controller.quorum.voters`, or the voter set.
   public var controllerIDs: [BrokerID] = []
   /// `delegation.token.max.lifetime.ms`
@@ -52,5 +56,38 @@ public struct QuorumControllerHooks: Sendable {
 
   public init() {
     describeTopic = { _ in [] }
+  }
+}
+
+/// Features that Kafka 3.9 knows in production.
+public enum FeatureNames {
+  public static let metadataVersion = MetadataVersion.featureName
+  /// Whether voters are in the log (KIP-853); fixed when a directory is formatted.
+  public static let kraftVersion = "kraft.version"
+}
+
+extension QuorumControllerOptions {
+  /// The highest level of metadata.version that this controller takes.
+  public var latestMetadataVersion: MetadataVersion {
+    areUnstableFeaturesEnabled ? .latestUnstable : .latestProduction
+  }
+
+  /// What this controller supports, as it registers and lists it.
+  public var supportedFeatures: [SupportedFeature] {
+    [
+      SupportedFeature(name: FeatureNames.kraftVersion, minimum: 0, maximum: 1),
+      SupportedFeature(
+        name: FeatureNames.metadataVersion, minimum: MetadataVersion.minimum.rawValue,
+        maximum: latestMetadataVersion.rawValue),
+    ]
+  }
+}
+
+extension QuorumController {
+  /// Finalized levels by name, metadata.version always among them.
+  var finalizedFeatures: [String: Int16] {
+    var features = pending.image.features
+    features[MetadataVersion.featureName] = pending.image.metadataVersion.rawValue
+    return features
   }
 }
