@@ -16,7 +16,7 @@ struct LocalTool: Tool {
         .value("--brokers", "N", default: "3", "Data brokers."),
         .value("--coordinators", "N", default: "3", "Coordination servers: 1, 3, 5 or 7."),
         .value("--controllers", "N", default: "3", "KRaft controllers: 1, 3, 5 or 7."),
-        .flag("--combined", "KRaft: every process is broker and controller."),
+        .toggle("--combined", "KRaft: every process is broker and controller."),
         .value(
           "--nodes", "N", "The short form of --mode kraft --combined --brokers N; 1 for a laptop."),
         .value("--broker-port", "PORT", default: "9092", "The first broker's port."),
