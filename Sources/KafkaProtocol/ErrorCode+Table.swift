@@ -188,7 +188,7 @@ extension ErrorCode: CustomStringConvertible {
     Row("FEATURE_UPDATE_FAILED", "The feature could not be updated."),
     Row("PRINCIPAL_DESERIALIZATION_FAILURE", "The forwarded principal could not be read."),
     Row("SNAPSHOT_NOT_FOUND", "There is no such snapshot."),
-    Row("", ""),
+    Row("POSITION_OUT_OF_RANGE", "The position lies outside the snapshot."),
     Row("UNKNOWN_TOPIC_ID", retriable: true, "This broker does not know the topic id."),
     Row("DUPLICATE_BROKER_REGISTRATION", "A live broker is registered under this id."),
     Row("BROKER_ID_NOT_REGISTERED", "No broker is registered under this id."),

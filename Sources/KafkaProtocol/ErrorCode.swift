@@ -106,6 +106,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable, Error {
   public static let featureUpdateFailed = ErrorCode(96)
   public static let principalDeserializationFailure = ErrorCode(97)
   public static let snapshotNotFound = ErrorCode(98)
+  public static let positionOutOfRange = ErrorCode(99)
   public static let unknownTopicID = ErrorCode(100)
   public static let duplicateBrokerRegistration = ErrorCode(101)
   public static let brokerIDNotRegistered = ErrorCode(102)

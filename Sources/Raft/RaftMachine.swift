@@ -47,10 +47,14 @@ public struct RaftMachine: Sendable {
   var random: SplitMix
   /// The leader's high watermark as a follower last heard it, even beyond the end of its own log.
   var leaderHighWatermark: Offset = -1
+  /// The greatest one that `committed` has named: nothing below may ever be cut off.
+  var announcedHighWatermark: Offset = -1
   /// When a voter last answered anything, by id.
   var lastAnswers: [BrokerID: Instant] = [:]
   var parkedFetches: [ParkedFetch] = []
   var parkedVotes: [ParkedVote] = []
+  /// The snapshot by which the driver replaces the log, until it says that it has.
+  var installing: SnapshotID?
   var shutdownDeadline: Instant?
   /// Rises with every transition.
   var transitions = 0
@@ -196,9 +200,8 @@ public struct RaftMachine: Sendable {
     repeat {
       before = transitions
       if completeShutdown() { return }
-      next = pollRole()
+      next = min(pollRole(), pollParkedVotes(), pollParkedFetches())
     } while transitions != before
-    next = min(next, pollParked())
     nextDeadline = min(next, shutdownDeadline ?? .distantFuture)
   }
 
@@ -221,7 +224,8 @@ public struct RaftMachine: Sendable {
       return false
     }
     leaveRole()
-    answerParked()
+    for vote in parkedVotes { refuse(.vote(vote.request), vote.id, .brokerNotAvailable) }
+    parkedVotes.removeAll()
     isStopped = true
     nextDeadline = .distantFuture
     effects.append(.shutdownCompleted)

@@ -42,8 +42,6 @@ struct SnapshotFetch: Hashable, Sendable {
   let id: SnapshotID
   /// Bytes written, and where the next chunk begins.
   var position: Int64 = 0
-  /// Every byte is there; the driver replaces the log.
-  var isInstalling = false
 }
 
 /// Has led, and tells the others to elect somebody else.
