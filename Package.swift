@@ -96,14 +96,14 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
-      "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog",
+      "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
     ],
     tests: ["KafkaClient"]),
   Module(
     name: "LocalCluster", layer: 5,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Settings", "KafkaClient", "ZooKeeperClient",
-      "KafkaProtocol", "KafkaMessages",
+      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Metadata", "MetadataLog",
     ]),
   Module(
     name: "CommandLineTools", layer: 5,

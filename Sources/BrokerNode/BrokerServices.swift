@@ -11,8 +11,10 @@ final class BrokerServices: Sendable {
   let brokerID: BrokerID
   /// The configuration that the broker started with; `currentConfig` has dynamic changes.
   let config: BrokerConfig
-  /// `/cluster/id`
+  /// `/cluster/id`, or that of `meta.properties`.
   let clusterID: String
+  /// Empty in ZooKeeper mode.
+  let directories: LogDirectoryIDs
   let apis: ApiTable
   let metadata = MetadataCache()
   let partitions = PartitionTable()
@@ -31,18 +33,18 @@ final class BrokerServices: Sendable {
     var controller: (any ControllerService)?
     var groups: (any GroupService)?
     var replicas: ReplicaManager?
-    var channel: ControllerChannel?
+    var channel: (any ControllerChannel)?
     var producerIDs: ProducerIDBlocks?
     var membership: (any ClusterMembership)?
   }
 
   init(
-    brokerID: BrokerID, config: BrokerConfig, clusterID: String, apis: ApiTable, io: IOPool,
-    loopCount: Int
+    _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int
   ) {
-    self.brokerID = brokerID
+    brokerID = identity.brokerID
+    clusterID = identity.clusterID
+    directories = identity.directories
     self.config = config
-    self.clusterID = clusterID
     self.apis = apis
     self.io = io
     metrics = BrokerMetrics(loopCount: loopCount)
@@ -61,7 +63,8 @@ final class BrokerServices: Sendable {
 
   // MARK: State
 
-  /// The czxid of this broker's registration; -1 until it is registered, changed by a new session.
+  /// The czxid of this broker's registration, in KRaft mode the offset of its record; -1 until it
+  /// is registered, changed when it has to register again.
   var brokerEpoch: BrokerEpoch {
     get { BrokerEpoch(epoch.load(ordering: .acquiring)) }
     set { epoch.store(newValue.rawValue, ordering: .releasing) }
@@ -77,6 +80,11 @@ final class BrokerServices: Sendable {
   /// Takes over what is stored for a topic or for brokers; called by whoever watches the store.
   func applyConfig(_ resource: ConfigResource, _ settings: [String: String]) {
     metadata.setConfig(resource, settings)
+    configChanged(resource)
+  }
+
+  /// Acts on what the metadata now say is set for a topic or for brokers.
+  func configChanged(_ resource: ConfigResource) {
     if resource.type == .broker {
       let image = metadata.image
       let defaults = image.configs[.brokerDefault]
@@ -94,6 +102,17 @@ final class BrokerServices: Sendable {
     let config = currentConfig
     if overrides.isEmpty { return config.topicDefaults }
     return TopicConfig(overrides: overrides, broker: config)
+  }
+
+  /// The versions of an API that are served: with what is passed on, only those that the
+  /// controller serves too. Nil for none.
+  func servedVersions(_ entry: ApiEntry) -> ClosedRange<Int16>? {
+    guard entry.isForwarded,
+      let theirs = (controllerChannel as? QuorumControllerChannel)?.controllerVersions
+    else { return entry.versions }
+    return theirs[entry.api].flatMap { range in
+      entry.versions.overlaps(range) ? entry.versions.clamped(to: range) : nil
+    }
   }
 
   /// A topic's name by its id, from the metadata or from the replicas here.
@@ -127,7 +146,7 @@ final class BrokerServices: Sendable {
   }
 
   func attach(
-    replicas: ReplicaManager, channel: ControllerChannel, producerIDs: ProducerIDBlocks
+    replicas: ReplicaManager, channel: any ControllerChannel, producerIDs: ProducerIDBlocks
   ) {
     attached.withLock {
       $0.replicas = replicas
@@ -144,7 +163,7 @@ final class BrokerServices: Sendable {
   }
 
   /// Requests to the controller, wherever it is.
-  var controllerChannel: ControllerChannel {
+  var controllerChannel: any ControllerChannel {
     guard let channel = attached.withLock({ $0.channel }) else {
       preconditionFailure("services used before they were attached")
     }
