@@ -91,6 +91,13 @@ let modules: [Module] = [
       "Transport", "HTTP", "ZooKeeperProtocol", "Zab", "Znodes", "Decision",
     ]),
   Module(
+    name: "ControllerNode", layer: 5,
+    uses: [
+      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "Transport", "HTTP",
+      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
+      "Control", "Raft", "MetadataLog",
+    ]),
+  Module(
     name: "BrokerNode", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
@@ -118,7 +125,7 @@ let modules: [Module] = [
     uses: ["Values", "Platform", "Telemetry", "Settings", "CoordinatorNode"],
     isExecutable: true, tests: nil),
   Module(
-    name: "jackdaw-controller", layer: 6, uses: ["Values", "Platform", "Telemetry", "Settings"],
+    name: "jackdaw-controller", layer: 6, uses: ["ControllerNode"],
     isExecutable: true, tests: nil),
   Module(
     name: "jackdaw-broker", layer: 6,
