@@ -117,7 +117,8 @@ let modules: [Module] = [
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "Compression", "LogStorage", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaClient",
-      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster",
+      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "Cryptography", "Metadata",
+      "MetadataLog", "Raft",
     ]),
   // 6 executables
   Module(
@@ -129,7 +130,7 @@ let modules: [Module] = [
     isExecutable: true, tests: nil),
   Module(
     name: "jackdaw-broker", layer: 6,
-    uses: ["Values", "Platform", "Telemetry", "Settings", "BrokerNode"],
+    uses: ["Values", "Platform", "Telemetry", "Settings", "BrokerNode", "ControllerNode"],
     isExecutable: true, tests: nil),
   Module(
     name: "jackdaw", layer: 6, uses: ["Values", "Telemetry", "Settings", "CommandLineTools"],
