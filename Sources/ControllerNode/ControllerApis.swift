@@ -49,6 +49,24 @@ struct ControllerApis: Sendable {
       decided(BrokerRegistrationRequest.self),
       decided(BrokerHeartbeatRequest.self),
       decided(UnregisterBrokerRequest.self),
+      decided(ControllerRegistrationRequest.self),
+      decided(CreateTopicsRequest.self),
+      decided(DeleteTopicsRequest.self),
+      decided(CreatePartitionsRequest.self),
+      decided(AlterPartitionRequest.self),
+      decided(ElectLeadersRequest.self),
+      decided(AlterPartitionReassignmentsRequest.self),
+      decided(ListPartitionReassignmentsRequest.self),
+      decided(AlterConfigsRequest.self),
+      decided(IncrementalAlterConfigsRequest.self),
+      decided(AlterClientQuotasRequest.self),
+      decided(AlterUserScramCredentialsRequest.self),
+      decided(CreateDelegationTokenRequest.self),
+      decided(RenewDelegationTokenRequest.self),
+      decided(ExpireDelegationTokenRequest.self),
+      decided(AllocateProducerIdsRequest.self),
+      decided(UpdateFeaturesRequest.self),
+      decided(AssignReplicasToDirsRequest.self),
     ]
   }
 
@@ -60,7 +78,27 @@ struct ControllerApis: Sendable {
 
   // MARK: Reads
 
-  private var reads: [ServedApi] { [describeCluster] }
+  private var reads: [ServedApi] { [describeCluster] + accessControl }
+
+  /// No authorizer can be configured yet, and Kafka's answer without one is this.
+  private var accessControl: [ServedApi] {
+    let refusal = Refusal(.securityDisabled, "No Authorizer is configured.")
+    return [
+      ServedApi(CreateAclsRequest.self) { asked, request in
+        request.answer(asked.refused(refusal, version: request.version))
+      },
+      ServedApi(DeleteAclsRequest.self) { asked, request in
+        request.answer(asked.refused(refusal, version: request.version))
+      },
+      ServedApi(DescribeAclsRequest.self) { _, request in
+        request.answer(
+          DescribeAclsResponse {
+            $0.errorCode = refusal.code.rawValue
+            $0.errorMessage = refusal.message
+          })
+      },
+    ]
+  }
 
   /// ApiVersions, key 18: features whose lowest level is 0 from version 4 on only.
   private func apiVersions(listing ranges: [(ApiKey, ClosedRange<Int16>)]) -> ServedApi {

@@ -8,6 +8,7 @@
 import Control
 import Cryptography
 import HTTP
+import KafkaMessages
 import KafkaTransport
 import LogStorage
 import Metadata
@@ -159,8 +160,30 @@ extension ControllerNode {
     options.bootstrapSource = source
     options.brokerSessionTimeoutMs = config.quorum.sessionTimeoutMs
     options.maxIdleIntervalMs = config.quorum.maxIdleIntervalMs
+    options.hooks = Self.hooks(config)
     options.controllerIDs = config.quorum.voters.map { BrokerID($0.id) }
     return options
+  }
+
+  private static func hooks(_ config: BrokerConfig) -> QuorumControllerHooks {
+    var hooks = QuorumControllerHooks()
+    hooks.scramKeys = { mechanism, salted in
+      let keys = ScramKeys(
+        saltedPassword: salted, mechanism == .sha256 ? Digest.sha256 : .sha512)
+      return (keys.storedKey, keys.serverKey)
+    }
+    hooks.describeTopic = { overrides in
+      TopicConfig.describe(overrides: overrides, broker: config).map { entry in
+        CreateTopicsResponse.CreatableTopicConfigs {
+          $0.name = entry.name
+          $0.value = entry.value
+          $0.readOnly = entry.isReadOnly
+          $0.configSource = entry.source.rawValue
+          $0.isSensitive = entry.isSensitive
+        }
+      }
+    }
+    return hooks
   }
 
   // MARK: Listeners
