@@ -21,7 +21,7 @@ final class KRaftBroker {
   let node: BrokerNode
   let folder: URL
   let controller: FakeController
-  private let cluster: WrittenCluster
+  let cluster: WrittenCluster
   private let controlLoop: EventLoop
 
   static let directory = Uuid(high: 0x4000, low: 77)
@@ -111,6 +111,9 @@ final class WrittenCluster: ClusterMembership, @unchecked Sendable {  // used by
   private var follower: MetadataFollower?
   private var publisher: MetadataPublisher?
   private var offset: Int64 = -1
+  /// A client that asked while the broker started, and whether it was answered too early.
+  private(set) var early: BlockingClient?
+  private(set) var heardEarly = true
 
   init(folder: String, controller: UInt16, log: [MetadataRecord]) {
     self.folder = folder
@@ -129,6 +132,7 @@ final class WrittenCluster: ClusterMembership, @unchecked Sendable {  // used by
 
   func controllerChannel(_ services: BrokerServices, on loop: EventLoop) -> any ControllerChannel {
     let port = controller
+    services.holdClients()
     return QuorumControllerChannel(clientID: "1", timeoutMs: 2_000, on: loop) {
       ControllerEndpoint(id: BrokerID(100), host: "127.0.0.1", port: port)
     }
@@ -148,7 +152,12 @@ final class WrittenCluster: ClusterMembership, @unchecked Sendable {  // used by
     }
     self.follower = follower
     follower.enable()
+    // What comes while the broker starts is answered once it knows the cluster.
+    early = try? BlockingClient(port: services.loops.isEmpty ? 0 : endpoints[0].port)
+    try? early?.send(MetadataRequest { $0.topics = [] }, version: 9)
+    heardEarly = early?.hasAnswer(withinMs: 100) ?? true
     commit(first)
+    services.releaseClients()
   }
 
   func commit(_ records: [MetadataRecord]) {

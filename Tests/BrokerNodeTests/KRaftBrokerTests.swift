@@ -250,6 +250,14 @@ import Values
     }
   }
 
+  @Test func nobodyIsAnsweredFromAnEmptyImage() throws {
+    let broker = try broker()
+    defer { broker.stop() }
+    #expect(!broker.cluster.heardEarly)
+    let answer = try broker.cluster.early?.receive(MetadataResponse.self)
+    #expect(answer?.brokers.map(\.nodeID) == [1])
+  }
+
   @Test func someLiveBrokerIsCalledController() throws {
     let broker = try broker([
       .registerBroker(

@@ -72,6 +72,7 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
       timeoutMs: config.network.requestTimeoutMs, on: loop
     ) { [weak self] in self?.link.withLock { $0 }?.controller }
     channel = made
+    services.holdClients()
     return made
   }
 
@@ -105,6 +106,7 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
     try driver.waitForCatchUp()
     follower.enable()
     firstPublished.wait()
+    services.releaseClients()
     driver.readyToUnfence()
     try driver.waitForUnfencing()
   }
