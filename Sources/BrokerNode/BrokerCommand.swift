@@ -29,7 +29,8 @@ public enum BrokerCommand {
     flags: [
       .value("--override", "KEY=VALUE", repeatable: true, "Overrides a key of the file."),
       .value(
-        "--log-level", "LEVEL", default: "info", "Lines below it are not printed: debug, info, …"),
+        "--log-level", "LEVEL", default: "info",
+        "Lines below it are not printed: debug, info, …"),
     ],
     operands: ["server.properties"])
 
@@ -115,7 +116,8 @@ public enum BrokerCommand {
     _ fail: @escaping @Sendable (String) -> Void
   ) throws -> any ClusterMembership {
     guard config.quorum.isBroker else { return try ZooKeeperMembership(config, on: loop) }
-    return KRaftMembership(config, on: loop) { (identity, metrics) throws(StartupError) in
+    return KRaftMembership(config, on: loop) {
+      (identity, metrics) throws(StartupError) -> MetadataLogLink in
       if let controller { return MetadataLogLink(driver: controller.driver, isShared: true) }
       let directory = config.quorum.metadataLogDirectory
       var options = RaftDriverOptions(
