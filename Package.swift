@@ -91,6 +91,13 @@ let modules: [Module] = [
       "Transport", "HTTP", "ZooKeeperProtocol", "Zab", "Znodes", "Decision",
     ]),
   Module(
+    name: "ControllerNode", layer: 5,
+    uses: [
+      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "Transport", "HTTP",
+      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
+      "Control", "Raft", "MetadataLog",
+    ]),
+  Module(
     name: "BrokerNode", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
@@ -110,7 +117,8 @@ let modules: [Module] = [
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "Compression", "LogStorage", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaClient",
-      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster",
+      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "Cryptography", "Metadata",
+      "MetadataLog", "Raft",
     ]),
   // 6 executables
   Module(
@@ -118,11 +126,11 @@ let modules: [Module] = [
     uses: ["Values", "Platform", "Telemetry", "Settings", "CoordinatorNode"],
     isExecutable: true, tests: nil),
   Module(
-    name: "jackdaw-controller", layer: 6, uses: ["Values", "Platform", "Telemetry", "Settings"],
+    name: "jackdaw-controller", layer: 6, uses: ["ControllerNode"],
     isExecutable: true, tests: nil),
   Module(
     name: "jackdaw-broker", layer: 6,
-    uses: ["Values", "Platform", "Telemetry", "Settings", "BrokerNode"],
+    uses: ["Values", "Platform", "Telemetry", "Settings", "BrokerNode", "ControllerNode"],
     isExecutable: true, tests: nil),
   Module(
     name: "jackdaw", layer: 6, uses: ["Values", "Telemetry", "Settings", "CommandLineTools"],

@@ -46,6 +46,7 @@ public enum ToolCatalogue {
     ConsumerPerfTool(),
     BenchTool(),
     DumpLogTool(),
+    StorageTool(),
     ZooKeeperShellTool(),
   ]
 

@@ -58,6 +58,10 @@ final class MetadataFeed {
 
   func tell(_ leader: QuorumLeader) { onLoop { $0.listener.leaderChanged(leader) } }
 
+  func tell(_ voters: VoterSet, kraftVersion: Int16) {
+    onLoop { $0.listener.votersChanged(voters, kraftVersion: kraftVersion) }
+  }
+
   func lead(_ epoch: LeaderEpoch, from startOffset: Offset) {
     onLoop { feed in
       feed.awaited = (epoch, startOffset)

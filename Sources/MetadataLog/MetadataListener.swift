@@ -80,12 +80,15 @@ public protocol MetadataListener: AnyObject {
   func becameLeader(epoch: Int32, nextOffset: Offset)
   /// It leads no longer. What it proposed and was not given as committed may be lost.
   func resigned(epoch: Int32)
+  /// The voters now in force, uncommitted ones too, and the kraft.version.
+  func votersChanged(_ voters: VoterSet, kraftVersion: Int16)
   /// A snapshot is due. Nil: not now (in the middle of a transaction); asked again later.
   func makeSnapshot() -> SnapshotContent?
 }
 
 extension MetadataListener {
   public func leaderChanged(_ leader: QuorumLeader) {}
+  public func votersChanged(_ voters: VoterSet, kraftVersion: Int16) {}
   public func becameLeader(epoch: Int32, nextOffset: Offset) {}
   public func resigned(epoch: Int32) {}
 }

@@ -56,6 +56,7 @@ extension RaftCore {
     case .votersChanged(let voters, let offset):
       let ids = voters.keys.map(\.description).joined(separator: ",")
       Self.log.info("voters [\(ids)]", ["offset": offset])
+      for feed in feeds { feed.tell(voters, kraftVersion: machine.log.kraftVersion) }
     case .shutdownCompleted: shutdownCompleted?()
     case .log(let line):
       switch line.level {

@@ -32,13 +32,13 @@ extension RaftCore {
       asker.answer(
         AddRaftVoterResponse {
           $0.errorCode = answer.error.rawValue
-          $0.errorMessage = answer.message
+          $0.errorMessage = answer.text
         })
     case .removeVoter(let answer):
       asker.answer(
         RemoveRaftVoterResponse {
           $0.errorCode = answer.error.rawValue
-          $0.errorMessage = answer.message
+          $0.errorMessage = answer.text
         })
     case .updateVoter(let answer): asker.answer(RaftWire.encode(answer, listener: listener))
     case .describeQuorum(let answer):
@@ -155,4 +155,9 @@ extension RaftDriver {
       }
     }
   }
+}
+
+extension VoterChangeResponse {
+  /// The message, which Kafka leaves out nowhere: without an error it says NONE.
+  fileprivate var text: String { message ?? (error == .none ? error.name : error.message) }
 }

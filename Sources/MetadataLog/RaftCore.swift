@@ -197,6 +197,7 @@ final class RaftCore {
   func add(_ feed: MetadataFeed) {
     feeds.append(feed)
     feed.tell(quorumLeader(machine.currentLeader))
+    feed.tell(machine.voters, kraftVersion: machine.log.kraftVersion)
     if let offset = machine.highWatermark { feed.advance(to: offset) }
     if let leadership { feed.lead(leadership.epoch, from: leadership.startOffset) }
   }

@@ -1,6 +1,5 @@
 /// What a node's configuration says about its replica of the metadata log.
-import KafkaTransport
-import MetadataLog
+import Platform
 import Raft
 import Settings
 import Telemetry
@@ -10,7 +9,25 @@ extension RaftDriverOptions {
   /// For a broker: an observer, which can never lead and need not sync what it fetches.
   ///
   /// - Parameter directoryID: of the directory that has the metadata log.
-  init(broker config: BrokerConfig, clusterID: String, directoryID: Uuid, metrics: Metrics?) {
+  public init(broker config: BrokerConfig, clusterID: String, directoryID: Uuid, metrics: Metrics?) {
+    self.init(config, clusterID: clusterID, directoryID: directoryID, metrics: metrics)
+    configuration.flushesAsObserver = false
+  }
+
+  /// For a controller: a voter, or an observer that may become one.
+  ///
+  /// - Parameter endpoints: its controller listeners, as others reach them.
+  public init(
+    controller config: BrokerConfig, clusterID: String, directoryID: Uuid,
+    endpoints: [Raft.Endpoint], metrics: Metrics?
+  ) {
+    self.init(config, clusterID: clusterID, directoryID: directoryID, metrics: metrics)
+    configuration.endpoints = endpoints
+  }
+
+  private init(
+    _ config: BrokerConfig, clusterID: String, directoryID: Uuid, metrics: Metrics?
+  ) {
     let quorum = config.quorum
     let listener = quorum.controllerListenerNames.first ?? "CONTROLLER"
     let voters = quorum.voters.map { voter in
@@ -22,7 +39,6 @@ extension RaftDriverOptions {
       own: ReplicaKey(config.identity.brokerID, directory: directoryID), clusterID: clusterID,
       listener: listener, staticVoters: VoterSet(voters))
     replica.bootstrapServers = quorum.bootstrapServers.map { ($0.host, $0.port) }
-    replica.flushesAsObserver = false
     replica.options.electionTimeoutMs = quorum.electionTimeoutMs
     replica.options.electionBackoffMaxMs = quorum.electionBackoffMaxMs
     replica.options.fetchTimeoutMs = quorum.fetchTimeoutMs
