@@ -48,7 +48,7 @@ final class BrokerServices: Sendable {
     self.config = config
     self.apis = apis
     self.io = io
-    metrics = BrokerMetrics(loopCount: loopCount)
+    metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
     liveConfig = Mutex(config)
   }
 

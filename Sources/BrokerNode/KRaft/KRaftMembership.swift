@@ -30,15 +30,19 @@ final class KRaftMembership: ClusterMembership {
   let loop: EventLoop
   private let config: BrokerConfig
   private let openLog: LogOpener
+  private let metrics: Metrics?
   private let parts = Mutex(Parts())
   private var now: Parts { parts.withLock { $0 } }
   static let log = Log("BrokerLifecycleManager")
 
-  /// - Parameter openLog: opens the metadata log; called once, when it is known whose it is.
+  /// - Parameters:
+  ///   - metrics: of the controller in the same process; nil: the broker has its own.
+  ///   - openLog: opens the metadata log; called once, when it is known whose it is.
   init(
-    _ config: BrokerConfig, on loop: EventLoop,
+    _ config: BrokerConfig, on loop: EventLoop, metrics: Metrics? = nil,
     openLog: @escaping LogOpener
   ) {
+    self.metrics = metrics
     self.config = config
     self.loop = loop
     self.openLog = openLog
@@ -64,10 +68,11 @@ final class KRaftMembership: ClusterMembership {
       var random = SystemRandomNumberGenerator()
       return Uuid.random(using: &random)
     }
-    let identity = ClusterIdentity(
+    var identity = ClusterIdentity(
       clusterID: found.clusterID, brokerID: config.identity.brokerID,
       directories: LogDirectoryIDs(found.directoryIDs))
-    parts.withLock { $0.identity = identity }
+    if let metrics { identity.metrics = metrics }
+    parts.withLock { [identity] in $0.identity = identity }
     return identity
   }
 
