@@ -11,6 +11,18 @@ public enum ConfigResourceType: Int8, Sendable, Comparable {
   case group = 32
 
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+
+  /// As Kafka's messages name it.
+  public var name: String {
+    switch self {
+    case .unknown: "UNKNOWN"
+    case .topic: "TOPIC"
+    case .broker: "BROKER"
+    case .brokerLogger: "BROKER_LOGGER"
+    case .clientMetrics: "CLIENT_METRICS"
+    case .group: "GROUP"
+    }
+  }
 }
 
 /// A resource that has dynamic configuration. A broker's name is its id as text; the empty name
@@ -37,18 +49,7 @@ public struct ConfigResource: ShardKey, CustomStringConvertible {
   }
 
   /// As Kafka's messages name it.
-  public var description: String {
-    let type =
-      switch type {
-      case .unknown: "UNKNOWN"
-      case .topic: "TOPIC"
-      case .broker: "BROKER"
-      case .brokerLogger: "BROKER_LOGGER"
-      case .clientMetrics: "CLIENT_METRICS"
-      case .group: "GROUP"
-      }
-    return "ConfigResource(type=\(type), name='\(name)')"
-  }
+  public var description: String { "ConfigResource(type=\(type.name), name='\(name)')" }
 }
 
 /// The dynamic configuration of every resource: only what was set, defaults are not in it.

@@ -26,6 +26,9 @@ public struct QuotaEntity: Hashable, Comparable, Sendable {
     }
   }
 
+  /// What a part may be of.
+  public static let types = ["user", "client-id", "ip"]
+
   /// In the order of types.
   public let parts: [Part]
 
@@ -127,7 +130,7 @@ public struct ScramImage: Equatable, Sendable {
 // MARK: Access control
 
 /// One access control entry with its id; numbers are those of the wire.
-public struct AccessControlEntry: Equatable, Sendable {
+public struct AccessControlEntry: Hashable, Sendable {
   public var resourceType: Int8
   public var resourceName: String
   public var patternType: Int8
@@ -150,6 +153,8 @@ public struct AccessControlEntry: Equatable, Sendable {
 /// Entries by their ids; the authorizer keeps its own index by resource.
 public struct AccessControlImage: Equatable, Sendable {
   private var byID: [Uuid: AccessControlEntry] = [:]
+  /// How many ids each entry has: one, unless two logs were joined.
+  private var entries: [AccessControlEntry: Int] = [:]
 
   public init() {}
 
@@ -157,10 +162,21 @@ public struct AccessControlImage: Equatable, Sendable {
 
   public subscript(id: Uuid) -> AccessControlEntry? { byID[id] }
 
+  /// Whether there is such an entry, under whatever id.
+  public func contains(_ entry: AccessControlEntry) -> Bool { entries[entry] != nil }
+
   mutating func apply(_ record: AccessControlEntryRecord) {
-    byID[record.id] = AccessControlEntry(record)
+    remove(record.id)
+    let entry = AccessControlEntry(record)
+    byID[record.id] = entry
+    entries[entry, default: 0] += 1
   }
-  mutating func remove(_ id: Uuid) { byID[id] = nil }
+
+  mutating func remove(_ id: Uuid) {
+    guard let entry = byID.removeValue(forKey: id) else { return }
+    let left = (entries[entry] ?? 1) - 1
+    entries[entry] = left == 0 ? nil : left
+  }
 }
 
 // MARK: Delegation tokens

@@ -101,6 +101,8 @@ public struct TopicsImage: Equatable, Sendable {
   private var byID = ShardedMap<Uuid, TopicImage>()
   private var idOfName = ShardedMap<String, Uuid>()
   private var counts = PartitionCounts()
+  /// Names with `.` or `_` by what they have in common: metrics know only one of the two.
+  private var collisions = ShardedMap<String, [String]>()
 
   public init() {}
 
@@ -125,6 +127,20 @@ public struct TopicsImage: Equatable, Sendable {
 
   /// The name that belongs to an id.
   public func name(of id: Uuid) -> String? { byID[id]?.name }
+
+  /// The name with every `.` as `_`; nil for a name that has neither and collides with none.
+  private static func unified(_ name: String) -> String? {
+    guard name.utf8.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") }) else {
+      return nil
+    }
+    return String(name.map { $0 == "." ? "_" : $0 })
+  }
+
+  /// A topic whose name differs from this one in `.` and `_` only, so that their metrics would be
+  /// the same.
+  public func collidingName(_ name: String) -> String? {
+    Self.unified(name).flatMap { collisions[$0]?.first }
+  }
 
   /// A partition's state, nil if topic or partition is unknown.
   public func partition(_ name: String, _ partition: Int32) -> PartitionImage? {
@@ -166,6 +182,9 @@ public struct TopicsImage: Equatable, Sendable {
     }
     byID[record.topicID] = TopicImage(name: record.name, id: record.topicID)
     idOfName[record.name] = record.topicID
+    if let unified = Self.unified(record.name) {
+      collisions[unified] = ((collisions[unified] ?? []) + [record.name]).sorted()
+    }
   }
 
   /// Removes the topic with its partitions and hands it out; nil if it was not there.
@@ -174,6 +193,10 @@ public struct TopicsImage: Equatable, Sendable {
     guard let topic = byID[id] else { return nil }
     byID[id] = nil
     idOfName[topic.name] = nil
+    if let unified = Self.unified(topic.name) {
+      let others = (collisions[unified] ?? []).filter { $0 != topic.name }
+      collisions[unified] = others.isEmpty ? nil : others
+    }
     for partition in topic.partitions.images { counts.remove(partition) }
     return topic
   }

@@ -159,5 +159,5 @@ extension RaftDriver {
 
 extension VoterChangeResponse {
   /// The message, which Kafka leaves out nowhere: without an error it says NONE.
-  fileprivate var text: String { message ?? (error == .none ? error.name : error.message) }
+  var text: String { message ?? (error == .none ? error.name : error.message) }
 }

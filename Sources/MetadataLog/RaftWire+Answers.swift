@@ -139,7 +139,6 @@ extension RaftWire {
                 $0.snapshotID.endOffset = snapshot.offset
                 $0.snapshotID.epoch = snapshot.epoch.rawValue
               }
-              $0.abortedTransactions = nil
               $0.records = .owned(records)
             }
           ]

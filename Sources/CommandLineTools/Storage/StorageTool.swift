@@ -28,7 +28,7 @@ struct StorageTool: Tool {
         .toggle(
           "--no-initial-controllers", aliases: ["-N"], "The node joins voters that are there."),
         .value(
-          "--initial-controllers", aliases: ["-I"], "id@host:port:directory-id,…",
+          "--initial-controllers", "id@host:port:directory-id,…", aliases: ["-I"],
           "The first voters."),
       ], operands: ["random-uuid|format|info"])
   }
@@ -176,33 +176,33 @@ extension StorageFormatter {
 /// The levels that a cluster begins with.
 enum StorageFeatures {
   /// metadata.version, from `--release-version` or `--feature`.
-  static func level(_ line: ParsedCommandLine) throws -> MetadataVersion {
+  static func level(_ line: ParsedCommandLine) throws -> Metadata.MetadataVersion {
     let features = try features(line)
     if let name = line.value("--release-version") {
-      guard features[MetadataVersion.featureName] == nil else {
+      guard features[Metadata.MetadataVersion.featureName] == nil else {
         throw ToolFailure("Use --release-version or --feature metadata.version, not both.")
       }
-      guard let level = MetadataVersion(name: name) else {
+      guard let level = Metadata.MetadataVersion(name: name) else {
         throw ToolFailure("Unknown release version '\(name)'.")
       }
       return try check(level)
     }
-    guard let number = features[MetadataVersion.featureName] else { return .latestProduction }
-    return try check(MetadataVersion(number))
+    guard let number = features[Metadata.MetadataVersion.featureName] else { return .latestProduction }
+    return try check(Metadata.MetadataVersion(number))
   }
 
-  private static func check(_ level: MetadataVersion) throws -> MetadataVersion {
+  private static func check(_ level: Metadata.MetadataVersion) throws -> Metadata.MetadataVersion {
     guard level >= .minimumBootstrap, level <= .latestProduction else {
       throw ToolFailure(
         "metadata.version \(level.name) is not supported; a cluster can begin with "
-          + "\(MetadataVersion.minimumBootstrap.name) to \(MetadataVersion.latestProduction.name).")
+          + "\(Metadata.MetadataVersion.minimumBootstrap.name) to \(Metadata.MetadataVersion.latestProduction.name).")
     }
     return level
   }
 
   /// kraft.version follows from how the voters are given; it can only be confirmed.
   static func checkKRaftVersion(
-    _ line: ParsedCommandLine, isDynamic: Bool, _ level: MetadataVersion
+    _ line: ParsedCommandLine, isDynamic: Bool, _ level: Metadata.MetadataVersion
   ) throws {
     let flags = "--standalone, --initial-controllers, or --no-initial-controllers"
     if let asked = try features(line)["kraft.version"], asked != (isDynamic ? 1 : 0) {
@@ -213,7 +213,7 @@ enum StorageFeatures {
     }
     if isDynamic, level < .latestProduction {
       throw ToolFailure("kraft.version could not be set to 1 because it depends on "
-        + "metadata.version level \(MetadataVersion.latestProduction.rawValue)")
+        + "metadata.version level \(Metadata.MetadataVersion.latestProduction.rawValue)")
     }
   }
 

@@ -8,6 +8,7 @@ import Values
 /// that changes a broker in the same decision says so.
 struct PartitionDraft {
   let control: Controller
+  let availability: BrokerAvailability
   let nodeID: BrokerID
   let level: MetadataVersion
   private(set) var records: [MetadataRecord] = []
@@ -32,6 +33,7 @@ struct PartitionDraft {
 
   init(_ machine: QuorumController) {
     control = machine.pending
+    availability = BrokerAvailability(brokers: machine.pending.image.brokers)
     nodeID = machine.options.nodeID
     level = machine.pending.image.metadataVersion
   }
@@ -56,29 +58,11 @@ struct PartitionDraft {
     return next
   }
 
-  // MARK: Who may lead
-
   /// Unfenced and not on its way out.
-  func isActive(_ id: BrokerID) -> Bool {
-    guard let broker = image.brokers[id] else { return false }
-    return broker.isAlive && !broker.isInControlledShutdown
-  }
-
-  /// Whether a directory of a broker is usable, as far as it has said.
-  func hasOnlineDirectory(_ id: BrokerID, _ directory: Uuid) -> Bool {
-    guard let broker = image.brokers[id] else { return false }
-    if directory == DirectoryID.unassigned || directory == DirectoryID.migrating { return true }
-    if directory == DirectoryID.lost { return false }
-    // A registration without directories is from before there were any (3.7-IV2).
-    return broker.logDirs.isEmpty || broker.logDirs.contains(directory)
-  }
+  func isActive(_ id: BrokerID) -> Bool { availability.isActive(id) }
 
   /// Where a new replica on a broker goes: known only if the broker has one directory.
-  func defaultDirectory(_ id: BrokerID) -> Uuid {
-    guard let broker = image.brokers[id] else { return DirectoryID.unassigned }
-    if broker.logDirs.isEmpty { return DirectoryID.migrating }
-    return broker.logDirs.count == 1 ? broker.logDirs[0] : DirectoryID.unassigned
-  }
+  func defaultDirectory(_ id: BrokerID) -> Uuid { availability.defaultDirectory(id) }
 
   // MARK: Builders
 
@@ -87,6 +71,8 @@ struct PartitionDraft {
     _ topic: TopicImage, _ number: Int32, _ partition: PartitionImage,
     _ departure: Departure = .none
   ) -> PartitionChangeBuilder {
+    // The closures hold what they need and not the draft, whose records would be copied for each.
+    let availability = availability
     var builder = PartitionChangeBuilder(
       topicID: topic.id, number: number, partition: partition, level: level,
       isAcceptable: { id in
@@ -94,11 +80,12 @@ struct PartitionDraft {
         case .removed(let gone) where gone == id: return false
         case .uncleanShutdown(let gone) where gone == id: return false
         case .added(let new) where new == id: break
-        default: guard isActive(id) else { return false }
+        default: guard availability.isActive(id) else { return false }
         }
-        return hasOnlineDirectory(id, partition.directory(of: id) ?? defaultDirectory(id))
+        return availability.hasOnlineDirectory(
+          id, partition.directory(of: id) ?? availability.defaultDirectory(id))
       },
-      defaultDirectory: { defaultDirectory($0) })
+      defaultDirectory: { availability.defaultDirectory($0) })
     if level.hasEligibleLeaderReplicas {
       builder.usesEligibleReplicas = true
       builder.minISR = minISR(topic)
@@ -155,5 +142,32 @@ struct PartitionDraft {
     let key = "min.insync.replicas"
     let wanted = setting(key, key, of: topic.name).flatMap { Int($0) } ?? control.options.minISR
     return min(wanted, topic.partitions[0]?.replicas.count ?? wanted)
+  }
+}
+
+/// What brokers can be used for.
+struct BrokerAvailability: Sendable {
+  let brokers: BrokersImage
+
+  /// Unfenced and not on its way out.
+  func isActive(_ id: BrokerID) -> Bool {
+    guard let broker = brokers[id] else { return false }
+    return broker.isAlive && !broker.isInControlledShutdown
+  }
+
+  /// Whether a directory of a broker is usable, as far as it has said.
+  func hasOnlineDirectory(_ id: BrokerID, _ directory: Uuid) -> Bool {
+    guard let broker = brokers[id] else { return false }
+    if directory == DirectoryID.unassigned || directory == DirectoryID.migrating { return true }
+    if directory == DirectoryID.lost { return false }
+    // A registration without directories is from before there were any (3.7-IV2).
+    return broker.logDirs.isEmpty || broker.logDirs.contains(directory)
+  }
+
+  /// Where a new replica on a broker goes: known only if the broker has one directory.
+  func defaultDirectory(_ id: BrokerID) -> Uuid {
+    guard let broker = brokers[id] else { return DirectoryID.unassigned }
+    if broker.logDirs.isEmpty { return DirectoryID.migrating }
+    return broker.logDirs.count == 1 ? broker.logDirs[0] : DirectoryID.unassigned
   }
 }

@@ -30,12 +30,6 @@ extension QuorumController {
       sessions.register(broker.id, isFenced: broker.isFenced, at: now)
     }
     append(records, isAtomic: false)
-    if pending.image.metadataVersion.hasNoOpRecord, options.maxIdleIntervalMs > 0 {
-      noOpAt = now.advanced(milliseconds: options.maxIdleIntervalMs)
-    }
-    if pending.image.metadataVersion.hasDelegationTokens, options.hooks.tokenHMAC != nil {
-      tokenExpiryAt = now.advanced(milliseconds: options.tokenExpiryCheckIntervalMs)
-    }
   }
 
   private mutating func activationRecords() throws(Refusal) -> [MetadataRecord] {
@@ -134,11 +128,19 @@ extension QuorumController {
       tokenExpiryAt = now.advanced(milliseconds: options.tokenExpiryCheckIntervalMs)
       removeExpiredTokens()
     }
-    scheduleElections()
+    schedule()
   }
 
-  /// What needs a later look gets one; what needs none costs nothing.
-  private mutating func scheduleElections() {
+  /// What needs a later look gets one; what needs none costs nothing. Looked at after every step,
+  /// because a new metadata.version may bring records that the old one did not have.
+  private mutating func schedule() {
+    let level = pending.image.metadataVersion
+    if noOpAt == .distantFuture, level.hasNoOpRecord, options.maxIdleIntervalMs > 0 {
+      noOpAt = now.advanced(milliseconds: options.maxIdleIntervalMs)
+    }
+    if tokenExpiryAt == .distantFuture, level.hasDelegationTokens, options.hooks.tokenHMAC != nil {
+      tokenExpiryAt = now.advanced(milliseconds: options.tokenExpiryCheckIntervalMs)
+    }
     if pending.image.topics.imbalancedCount == 0 || !options.base.isLeaderRebalanceEnabled {
       rebalanceAt = .distantFuture
     } else if rebalanceAt == .distantFuture {
