@@ -110,7 +110,7 @@ let modules: [Module] = [
     name: "LocalCluster", layer: 5,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Settings", "KafkaClient", "ZooKeeperClient",
-      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Metadata", "MetadataLog",
+      "KafkaProtocol", "KafkaMessages", "MetadataLog",
     ]),
   Module(
     name: "CommandLineTools", layer: 5,

@@ -12,11 +12,14 @@ public struct ControllerPart: Sendable {
 
   /// Its replica of the metadata log, which the broker follows too.
   public var driver: RaftDriver
+  /// Its metrics, which the broker serves with its own.
+  public var metrics: Metrics
   /// Hands over leadership and ends it; blocks.
   public var stop: @Sendable () -> Void
 
-  public init(driver: RaftDriver, stop: @escaping @Sendable () -> Void) {
+  public init(driver: RaftDriver, metrics: Metrics, stop: @escaping @Sendable () -> Void) {
     self.driver = driver
+    self.metrics = metrics
     self.stop = stop
   }
 }
@@ -29,7 +32,8 @@ public enum BrokerCommand {
     flags: [
       .value("--override", "KEY=VALUE", repeatable: true, "Overrides a key of the file."),
       .value(
-        "--log-level", "LEVEL", default: "info", "Lines below it are not printed: debug, info, …"),
+        "--log-level", "LEVEL", default: "info",
+        "Lines below it are not printed: debug, info, …"),
     ],
     operands: ["server.properties"])
 
@@ -115,7 +119,8 @@ public enum BrokerCommand {
     _ fail: @escaping @Sendable (String) -> Void
   ) throws -> any ClusterMembership {
     guard config.quorum.isBroker else { return try ZooKeeperMembership(config, on: loop) }
-    return KRaftMembership(config, on: loop) { (identity, metrics) throws(StartupError) in
+    return KRaftMembership(config, on: loop, metrics: controller?.metrics) {
+      (identity, metrics) throws(StartupError) -> MetadataLogLink in
       if let controller { return MetadataLogLink(driver: controller.driver, isShared: true) }
       let directory = config.quorum.metadataLogDirectory
       var options = RaftDriverOptions(

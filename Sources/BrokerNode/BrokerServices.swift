@@ -27,6 +27,7 @@ final class BrokerServices: Sendable {
   private let loopTable = Mutex<[BrokerLoop]>([])
   private let attached = Mutex(Attached())
   private let shuttingDown = Atomic<Bool>(false)
+  private let holding = Atomic<Bool>(false)
 
   /// Parts that are made after the services, because they need them.
   private struct Attached {
@@ -47,7 +48,7 @@ final class BrokerServices: Sendable {
     self.config = config
     self.apis = apis
     self.io = io
-    metrics = BrokerMetrics(loopCount: loopCount)
+    metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
     liveConfig = Mutex(config)
   }
 
@@ -73,6 +74,18 @@ final class BrokerServices: Sendable {
   var isShuttingDown: Bool {
     get { shuttingDown.load(ordering: .relaxed) }
     set { shuttingDown.store(newValue, ordering: .relaxed) }
+  }
+
+  /// Clients may connect, but are not heard yet.
+  var isHoldingClients: Bool { holding.load(ordering: .acquiring) }
+
+  /// Lets clients wait while the broker does not know the cluster: an answer from an empty image
+  /// would tell them that there are no brokers and no topics.
+  func holdClients() { holding.store(true, ordering: .releasing) }
+
+  func releaseClients() {
+    holding.store(false, ordering: .releasing)
+    for loop in loops { loop.eventLoop.execute { loop.releaseHeld() } }
   }
 
   var currentConfig: BrokerConfig { liveConfig.withLock { $0 } }

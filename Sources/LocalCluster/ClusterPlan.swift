@@ -47,6 +47,10 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
 
   /// Checks the sizes and that no two listeners want one port.
   public func validate() throws(ClusterProblem) {
+    guard (mode == .kraft) == (quorum != nil) else {
+      throw ClusterProblem(
+        "mode \(mode.rawValue): controllers belong to mode kraft, and only there")
+    }
     guard (1...100).contains(brokers) else {
       throw ClusterProblem("--brokers \(brokers): from 1 to 100")
     }

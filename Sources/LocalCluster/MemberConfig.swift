@@ -1,8 +1,5 @@
 import Foundation
-import KafkaRecords
-import Metadata
 import MetadataLog
-import Platform
 import Values
 
 /// The configuration files of a local cluster's processes.
@@ -131,21 +128,12 @@ extension ClusterPlan {
     }
   }
 
-  /// What `storage format` does with a directory that is not formatted: whose it is, and the level
-  /// at which the cluster begins.
+  /// What `storage format` does, with a directory that is not formatted yet.
   private func format(_ data: URL, nodeID: Int32, clusterID: String) throws {
     guard try MetaProperties.read(data.path) == nil else { return }
-    var random = SystemRandomNumberGenerator()
-    let level = VersionedRecord(
-      .featureLevel(
-        FeatureLevelRecord {
-          $0.name = MetadataVersion.featureName
-          $0.featureLevel = MetadataVersion.latestProduction.rawValue
-        }), at: .latestProduction)
-    try BootstrapFile.write([level], to: data.path, now: Clock.wallNow())
-    try MetaProperties(
-      version: 1, nodeID: BrokerID(nodeID), clusterID: clusterID,
-      directoryID: Uuid.random(using: &random)
-    ).write(data.path)
+    try StorageFormatter(
+      clusterID: clusterID, nodeID: BrokerID(nodeID), directories: [data.path],
+      metadataDirectory: data.path
+    ).run { _ in }
   }
 }

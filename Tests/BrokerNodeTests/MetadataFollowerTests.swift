@@ -1,11 +1,11 @@
 import KafkaRecords
 import Metadata
-import MetadataLog
 import Synchronization
 import Testing
 import Values
 
 @testable import BrokerNode
+@testable import MetadataLog
 
 /// How the log becomes images: when, in which steps, and what of transactions.
 @Suite struct MetadataFollowerTests {

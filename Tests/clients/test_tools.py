@@ -171,6 +171,7 @@ def test_dump_log(tool, cluster, ready_topic):
     assert "no such file" in run("dump-log", "--files", "/nowhere.log", expect=1)
 
 
+@pytest.mark.zookeeper_only
 def test_zookeeper_shell(cluster):
     address = cluster.ensemble.connect
     assert "[1, 2, 3]" in run("zookeeper-shell", address, "ls", "/brokers/ids")

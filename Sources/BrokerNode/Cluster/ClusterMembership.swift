@@ -5,6 +5,7 @@ import Metadata
 import MetadataLog
 import Platform
 import Settings
+import Telemetry
 import Values
 
 /// Methods that throw block, and are called on the starting thread only, in the order given here.
@@ -58,6 +59,8 @@ struct ClusterIdentity: Sendable {
   var clusterID: String
   var brokerID: BrokerID
   var directories = LogDirectoryIDs()
+  /// Where the broker's metrics go.
+  var metrics = Metrics()
 }
 
 /// Why a broker cannot start: one line for a person.

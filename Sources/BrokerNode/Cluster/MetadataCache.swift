@@ -1,7 +1,8 @@
 /// What this broker knows of the cluster, for answering clients and finding peers.
 ///
 /// In ZooKeeper mode the controller's UpdateMetadata requests feed it, and the watcher of
-/// configuration changes; in KRaft mode the publisher of the metadata log. Readers get an immutable image; copies share what did not change.
+/// configuration changes; in KRaft mode the publisher of the metadata log. Readers get an immutable
+/// image; copies share what did not change.
 import KafkaMessages
 import KafkaRecords
 import Metadata

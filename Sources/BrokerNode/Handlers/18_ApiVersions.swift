@@ -4,8 +4,8 @@
 /// UNSUPPORTED_VERSION and the versions of ApiVersions itself, so that the client can ask again
 /// (KIP-511). From version 3 on the client names its software; names that are not
 /// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?` are INVALID_REQUEST. Features whose lowest level is
-/// 0 are shown from version 4 on only; in ZooKeeper mode there are none. In KRaft mode what is passed
-/// on to the controller is listed in the versions that the controller serves too.
+/// 0 are shown from version 4 on only; in ZooKeeper mode there are none. In KRaft mode what is
+/// passed on to the controller is listed in the versions that the controller serves too.
 import KafkaMessages
 import KafkaProtocol
 

@@ -6,20 +6,37 @@ import KafkaMessages
 import KafkaProtocol
 import KafkaTransport
 import Platform
+import Synchronization
 import Telemetry
 import Values
 
-final class DirectoryAssignments: @unchecked Sendable {  // confined to `loop`
+final class DirectoryAssignments: Sendable {
   private struct Replica: Hashable {
     var topicID: Uuid
     var partition: Int32
   }
 
+  private struct State {
+    var waiting: [Replica: Uuid] = [:]
+    var inFlight: [Replica: Uuid] = [:]
+    var isScheduled = false
+
+    /// What goes into the next request, in order.
+    mutating func takeNext(_ limit: Int) -> [(replica: Replica, directory: Uuid)] {
+      let keys = waiting.keys.sorted { a, b in
+        a.topicID == b.topicID ? a.partition < b.partition : a.topicID < b.topicID
+      }.prefix(limit)
+      return keys.compactMap { key in
+        let directory = waiting.removeValue(forKey: key)
+        inFlight[key] = directory
+        return directory.map { (key, $0) }
+      }
+    }
+  }
+
   private let services: BrokerServices
   private let loop: EventLoop
-  private var waiting: [Replica: Uuid] = [:]
-  private var inFlight: [Replica: Uuid] = [:]
-  private var isScheduled = false
+  private let state = Mutex(State())
   /// As many as Kafka puts into one request.
   private static let maxPerRequest = 2_250
   private static let retryMs: Int64 = 500
@@ -30,42 +47,42 @@ final class DirectoryAssignments: @unchecked Sendable {  // confined to `loop`
     self.loop = loop
   }
 
-  /// From any thread.
   func note(_ partition: Int32, of topicID: Uuid, in directory: Uuid) {
-    loop.execute { [self] in
-      waiting[Replica(topicID: topicID, partition: partition)] = directory
-      schedule(afterMs: 5)
-    }
+    state.withLock { $0.waiting[Replica(topicID: topicID, partition: partition)] = directory }
+    schedule(afterMs: 5)
   }
 
   /// A little later, so that the replicas of one image go together.
   private func schedule(afterMs delay: Int64) {
-    guard !isScheduled, inFlight.isEmpty, !waiting.isEmpty else { return }
-    isScheduled = true
-    loop.schedule(afterMs: delay) { [self] in
-      isScheduled = false
-      send()
+    let isDue = state.withLock { state in
+      guard !state.isScheduled, state.inFlight.isEmpty, !state.waiting.isEmpty else { return false }
+      state.isScheduled = true
+      return true
+    }
+    guard isDue else { return }
+    loop.execute { [self] in
+      loop.schedule(afterMs: delay) { [self] in send() }
     }
   }
 
   private func send() {
-    if services.isShuttingDown { return }
-    let keys = waiting.keys.sorted { a, b in
-      a.topicID == b.topicID ? a.partition < b.partition : a.topicID < b.topicID
-    }.prefix(Self.maxPerRequest)
-    for key in keys { inFlight[key] = waiting.removeValue(forKey: key) }
-    let request = request(Array(keys))
-    services.controllerChannel.call(request, versions: 0...0) { [self] result in
-      loop.execute { [self] in answered(result) }
+    let next = state.withLock { state in
+      state.isScheduled = false
+      return services.isShuttingDown ? [] : state.takeNext(Self.maxPerRequest)
+    }
+    if next.isEmpty { return }
+    services.controllerChannel.call(request(next), versions: 0...0) { [self] result in
+      answered(result)
     }
   }
 
-  private func request(_ replicas: [Replica]) -> AssignReplicasToDirsRequest {
+  private func request(
+    _ replicas: [(replica: Replica, directory: Uuid)]
+  ) -> AssignReplicasToDirsRequest {
     var request = AssignReplicasToDirsRequest()
     request.brokerID = services.brokerID.rawValue
     request.brokerEpoch = services.brokerEpoch.rawValue
-    for replica in replicas {
-      guard let directory = inFlight[replica] else { continue }
+    for (replica, directory) in replicas {
       let at = request.directories.firstIndex { $0.id == directory } ?? request.directories.count
       if at == request.directories.count { request.directories.append(.init { $0.id = directory }) }
       let partition = AssignReplicasToDirsRequest.PartitionData {
@@ -87,8 +104,7 @@ final class DirectoryAssignments: @unchecked Sendable {  // confined to `loop`
   }
 
   private func answered(_ result: Result<AssignReplicasToDirsResponse, PeerError>) {
-    var again = inFlight
-    inFlight = [:]
+    var again = state.withLock { $0.inFlight }
     if case .success(let response) = result, response.errorCode == 0 {
       for topic in response.directories.flatMap(\.topics) {
         for partition in topic.partitions where Self.isSettled(ErrorCode(partition.errorCode)) {
@@ -98,7 +114,10 @@ final class DirectoryAssignments: @unchecked Sendable {  // confined to `loop`
     } else {
       Self.log.debug("AssignReplicasToDirs failed", ["why": "\(result)"])
     }
-    waiting.merge(again) { newer, _ in newer }
+    state.withLock { state in
+      state.inFlight = [:]
+      state.waiting.merge(again) { newer, _ in newer }
+    }
     schedule(afterMs: again.isEmpty ? 0 : Self.retryMs)
   }
 

@@ -14,26 +14,35 @@ import Synchronization
 import Telemetry
 import Values
 
-final class KRaftMembership: ClusterMembership, @unchecked Sendable {
-  // Parts are made on the starting thread, in `join` at the latest; the lifecycle is confined to
-  // `loop`.
+final class KRaftMembership: ClusterMembership {
+  typealias LogOpener = @Sendable (ClusterIdentity, Metrics) throws(StartupError) -> MetadataLogLink
+
+  /// Made on the starting thread one by one; read from others.
+  private struct Parts {
+    var identity: ClusterIdentity?
+    var link: MetadataLogLink?
+    var channel: QuorumControllerChannel?
+    var services: BrokerServices?
+    var follower: MetadataFollower?
+    var lifecycle: LifecycleDriver?
+  }
+
   let loop: EventLoop
   private let config: BrokerConfig
-  private let openLog: (ClusterIdentity, Metrics) throws(StartupError) -> MetadataLogLink
-  private var identity: ClusterIdentity?
-  private let link = Mutex<MetadataLogLink?>(nil)
-  private var channel: QuorumControllerChannel?
-  private var services: BrokerServices?
-  private var follower: MetadataFollower?
-  private var publisher: MetadataPublisher?
-  private let lifecycle = Mutex<LifecycleDriver?>(nil)
+  private let openLog: LogOpener
+  private let metrics: Metrics?
+  private let parts = Mutex(Parts())
+  private var now: Parts { parts.withLock { $0 } }
   static let log = Log("BrokerLifecycleManager")
 
-  /// - Parameter openLog: opens the metadata log; called once, when it is known whose it is.
+  /// - Parameters:
+  ///   - metrics: of the controller in the same process; nil: the broker has its own.
+  ///   - openLog: opens the metadata log; called once, when it is known whose it is.
   init(
-    _ config: BrokerConfig, on loop: EventLoop,
-    openLog: @escaping (ClusterIdentity, Metrics) throws(StartupError) -> MetadataLogLink
+    _ config: BrokerConfig, on loop: EventLoop, metrics: Metrics? = nil,
+    openLog: @escaping LogOpener
   ) {
+    self.metrics = metrics
     self.config = config
     self.loop = loop
     self.openLog = openLog
@@ -41,7 +50,7 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
 
   var apis: ApiTable { .kraftBroker }
   /// What a start after a clean stop tells the controller: nothing was lost.
-  var epochOfCleanShutdown: BrokerEpoch { services?.brokerEpoch ?? .none }
+  var epochOfCleanShutdown: BrokerEpoch { now.services?.brokerEpoch ?? .none }
 
   func readyLine(_ id: BrokerID) -> String {
     "[KafkaRaftServer nodeId=\(id.rawValue)] Kafka Server started"
@@ -59,10 +68,11 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
       var random = SystemRandomNumberGenerator()
       return Uuid.random(using: &random)
     }
-    let identity = ClusterIdentity(
+    var identity = ClusterIdentity(
       clusterID: found.clusterID, brokerID: config.identity.brokerID,
       directories: LogDirectoryIDs(found.directoryIDs))
-    self.identity = identity
+    if let metrics { identity.metrics = metrics }
+    parts.withLock { [identity] in $0.identity = identity }
     return identity
   }
 
@@ -70,18 +80,17 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
     let made = QuorumControllerChannel(
       clientID: "\(services.brokerID.rawValue)",
       timeoutMs: config.network.requestTimeoutMs, on: loop
-    ) { [weak self] in self?.link.withLock { $0 }?.controller }
-    channel = made
+    ) { [weak self] in self?.now.link?.controller }
+    parts.withLock { $0.channel = made }
+    services.holdClients()
     return made
   }
 
   /// Follows the metadata log, registers, takes over this broker's replicas once it has caught up,
   /// and returns when the controller has unfenced it.
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError) {
-    guard let channel, let identity else { return }
+    guard let channel = now.channel, let identity = now.identity else { return }
     let link = try openLog(identity, services.metrics.registry)
-    self.link.withLock { $0 = link }
-    self.services = services
     let publisher = MetadataPublisher(
       services: services, placements: DirectoryAssignments(services: services, loop: loop))
     let firstPublished = Signal()
@@ -92,19 +101,23 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
         done()
       }
     }
-    self.publisher = publisher
-    self.follower = follower
     let driver = LifecycleDriver(
       services, channel: channel, loop: loop, endpoints: endpoints,
       previousEpoch: Self.previousEpoch(services.replicas.logs), config: config,
       metadataOffset: { [weak follower] in follower?.offset ?? -1 })
-    lifecycle.withLock { $0 = driver }
+    parts.withLock { parts in
+      parts.link = link
+      parts.services = services
+      parts.follower = follower
+      parts.lifecycle = driver
+    }
     link.driver.register(self, on: loop, makesSnapshots: !link.isShared)
     if !link.isShared { link.driver.start() }
     driver.start()
     try driver.waitForCatchUp()
     follower.enable()
     firstPublished.wait()
+    services.releaseClients()
     driver.readyToUnfence()
     try driver.waitForUnfencing()
   }
@@ -121,43 +134,44 @@ final class KRaftMembership: ClusterMembership, @unchecked Sendable {
     completion()
   }
 
-  func abandonStart() { lifecycle.withLock { $0 }?.abandon() }
+  func abandonStart() { now.lifecycle?.abandon() }
 
-  func reportFailedDirectory() { lifecycle.withLock { $0 }?.directoryFailed() }
+  func reportFailedDirectory() { now.lifecycle?.directoryFailed() }
 
   // MARK: End
 
-  func handOver() { lifecycle.withLock { $0 }?.leave(limitMs: Self.longestHandOverMs) }
+  func handOver() { now.lifecycle?.leave(limitMs: Self.longestHandOverMs) }
 
   private static let longestHandOverMs: Int64 = 5 * 60 * 1000
 
   func leave() {
-    lifecycle.withLock { $0 }?.stop()
-    if let link = link.withLock({ $0 }), !link.isShared { link.driver.shutdown() }
+    now.lifecycle?.stop()
+    if let link = now.link, !link.isShared { link.driver.shutdown() }
   }
 }
 
 /// All calls come on `loop`.
 extension KRaftMembership: MetadataListener {
   func committed(_ batches: [CommittedBatch]) {
-    follower?.apply(batches)
-    if let last = batches.last { lifecycle.withLock { $0 }?.metadataApplied(last.lastOffset) }
+    now.follower?.apply(batches)
+    if let last = batches.last { now.lifecycle?.metadataApplied(last.lastOffset) }
     noteKRaftVersion()
   }
 
   func loaded(_ snapshot: LoadedSnapshot) {
-    follower?.load(snapshot)
-    lifecycle.withLock { $0 }?.metadataApplied(snapshot.lastOffset)
+    now.follower?.load(snapshot)
+    now.lifecycle?.metadataApplied(snapshot.lastOffset)
     noteKRaftVersion()
   }
 
-  func leaderChanged(_ leader: QuorumLeader) { channel?.leaderChanged() }
+  func leaderChanged(_ leader: QuorumLeader) { now.channel?.leaderChanged() }
 
-  func makeSnapshot() -> SnapshotContent? { follower?.snapshot() }
+  func makeSnapshot() -> SnapshotContent? { now.follower?.snapshot() }
 
   private func noteKRaftVersion() {
-    guard let link = link.withLock({ $0 }) else { return }
-    services?.metadata.setKRaftVersion(link.driver.status.kraftVersion)
+    let parts = now
+    guard let link = parts.link else { return }
+    parts.services?.metadata.setKRaftVersion(link.driver.status.kraftVersion)
   }
 }
 

@@ -10,7 +10,7 @@ import Synchronization
 import Telemetry
 import Values
 
-final class LifecycleDriver: @unchecked Sendable {  // the machine is confined to `loop`
+final class LifecycleDriver: Sendable {
   private let services: BrokerServices
   private let channel: QuorumControllerChannel
   private let loop: EventLoop
@@ -18,16 +18,21 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
   private let config: BrokerConfig
   private let incarnationID: Uuid
   private let metadataOffset: @Sendable () -> Int64
-  private var machine: BrokerLifecycle
-  private var previousEpoch: BrokerEpoch
-  private var timer = LoopTimer.none
-  private var isStopped = false
+  private let state: Mutex<State>
   private let caughtUp = Signal()
   private let unfenced = Signal()
   private let mayShutDown = Signal()
   /// Why the start cannot go on.
   private let failure = Mutex<String?>(nil)
   private static let log = Log("BrokerLifecycleManager")
+
+  /// Stepped on `loop` only; the lock is for whoever looks.
+  private struct State {
+    var machine: BrokerLifecycle
+    var previousEpoch: BrokerEpoch
+    var timer = LoopTimer.none
+    var isStopped = false
+  }
 
   init(
     _ services: BrokerServices, channel: QuorumControllerChannel, loop: EventLoop,
@@ -39,15 +44,15 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
     self.loop = loop
     self.endpoints = endpoints
     self.config = config
-    self.previousEpoch = previousEpoch
     self.metadataOffset = metadataOffset
     var random = SystemRandomNumberGenerator()
     incarnationID = Uuid.random(using: &random)
-    machine = BrokerLifecycle(
+    let machine = BrokerLifecycle(
       services.brokerID,
       timing: BrokerLifecycle.Timing(
         heartbeatIntervalMs: config.quorum.heartbeatIntervalMs,
         registrationTimeoutMs: config.quorum.initialRegistrationTimeoutMs))
+    state = Mutex(State(machine: machine, previousEpoch: previousEpoch))
   }
 
   // MARK: Told from any thread
@@ -70,7 +75,10 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
 
   func stop() {
     loop.perform { [self] in
-      isStopped = true
+      let timer = state.withLock { state in
+        state.isStopped = true
+        return state.timer
+      }
       loop.cancel(timer)
     }
   }
@@ -100,9 +108,12 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
   }
 
   private func step(_ event: BrokerLifecycle.Event) {
-    if isStopped { return }
-    var effects: [BrokerLifecycle.Effect] = []
-    machine.step(event, at: loop.now, into: &effects)
+    let now = loop.now
+    let effects = state.withLock { state in
+      var effects: [BrokerLifecycle.Effect] = []
+      if !state.isStopped { state.machine.step(event, at: now, into: &effects) }
+      return effects
+    }
     for effect in effects { perform(effect) }
   }
 
@@ -113,7 +124,7 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
       heartbeat(epoch, offset, wantFence, wantShutDown, offline)
     case .tookEpoch(let epoch):
       services.brokerEpoch = epoch
-      previousEpoch = epoch
+      state.withLock { $0.previousEpoch = epoch }
       // What was applied before the registration counts too.
       tell(.metadataApplied(metadataOffset()))
     case .caughtUp: caughtUp.give()
@@ -124,8 +135,9 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
         "no controller has registered this broker within initial.broker.registration.timeout.ms="
           + "\(config.quorum.initialRegistrationTimeoutMs)")
     case .wakeAt(let instant):
-      loop.cancel(timer)
-      timer = loop.schedule(at: instant) { [weak self] in self?.step(.tick) }
+      loop.cancel(state.withLock { $0.timer })
+      let timer = loop.schedule(at: instant) { [weak self] in self?.step(.tick) }
+      state.withLock { $0.timer = timer }
     case .log(let text):
       Self.log.info("[BrokerLifecycleManager id=\(services.brokerID.rawValue)] \(text)")
     }
@@ -134,6 +146,7 @@ final class LifecycleDriver: @unchecked Sendable {  // the machine is confined t
   // MARK: Requests
 
   private func register() {
+    let previousEpoch = state.withLock { $0.previousEpoch }
     let request = BrokerRegistrationRequest {
       $0.brokerID = services.brokerID.rawValue
       $0.clusterID = services.clusterID

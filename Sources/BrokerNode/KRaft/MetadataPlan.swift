@@ -1,4 +1,4 @@
-/// What a new metadata image asks of one broker: a pure comparison, which the publisher carries out.
+/// What a new metadata image asks of one broker: a pure comparison; the publisher carries it out.
 import Metadata
 import Values
 

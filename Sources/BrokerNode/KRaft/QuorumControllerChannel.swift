@@ -18,17 +18,22 @@ struct ControllerEndpoint: Equatable, Sendable {
   var port: UInt16
 }
 
-final class QuorumControllerChannel: ControllerChannel, @unchecked Sendable {  // confined to `loop`
+final class QuorumControllerChannel: ControllerChannel {
   let loop: EventLoop
   private let clientID: String
   private let timeoutMs: Int64
   private let leader: @Sendable () -> ControllerEndpoint?
-  private var channel: PeerChannel?
-  private var target: ControllerEndpoint?
-  private var isClosed = false
+  private let line = Unchecked(Line())
   private let served = Mutex<PeerVersions?>(nil)
   private static let retryMs: Int64 = 50
   private static let log = Log("controller-channel")
+
+  /// The connection that is used now. Confined to `loop`.
+  private final class Line {
+    var channel: PeerChannel?
+    var target: ControllerEndpoint?
+    var isClosed = false
+  }
 
   /// - Parameters:
   ///   - timeoutMs: after which a request is given up.
@@ -61,7 +66,7 @@ final class QuorumControllerChannel: ControllerChannel, @unchecked Sendable {  /
     _ request: R, _ versions: ClosedRange<Int16>, until deadline: Instant,
     _ completion: @escaping @Sendable (Result<R.Response, PeerError>) -> Void
   ) {
-    if isClosed { return completion(.failure(.disconnected("closed"))) }
+    if line.value.isClosed { return completion(.failure(.disconnected("closed"))) }
     guard let channel = currentChannel() else {
       return retry(request, versions, until: deadline, .disconnected("no leader"), completion)
     }
@@ -84,7 +89,7 @@ final class QuorumControllerChannel: ControllerChannel, @unchecked Sendable {  /
     _ request: R, _ versions: ClosedRange<Int16>, until deadline: Instant, _ why: PeerError,
     _ completion: @escaping @Sendable (Result<R.Response, PeerError>) -> Void
   ) {
-    if isClosed || loop.now >= deadline { return completion(.failure(why)) }
+    if line.value.isClosed || loop.now >= deadline { return completion(.failure(why)) }
     loop.schedule(afterMs: Self.retryMs) { [self] in
       attempt(request, versions, until: deadline, completion)
     }
@@ -92,15 +97,16 @@ final class QuorumControllerChannel: ControllerChannel, @unchecked Sendable {  /
 
   private func currentChannel() -> PeerChannel? {
     guard let found = leader() else { return nil }
-    if target == found, let channel { return channel }
-    // A closed channel fails what is under way, which then comes here again.
-    let old = channel
+    let line = line.value
+    if line.target == found, let channel = line.channel { return channel }
     Self.log.info("controller", ["id": found.id.rawValue, "at": "\(found.host):\(found.port)"])
     let made = PeerChannel(
       to: found.host, port: found.port, on: loop, clientID: clientID,
       name: "controller \(found.id.rawValue)", timeoutMs: timeoutMs, policy: .negotiated)
-    channel = made
-    target = found
+    let old = line.channel
+    line.channel = made
+    line.target = found
+    // A closed channel fails what is under way, which then comes here again.
     old?.close()
     return made
   }
@@ -108,15 +114,15 @@ final class QuorumControllerChannel: ControllerChannel, @unchecked Sendable {  /
   /// Another controller leads: what the old one has not answered is asked of the new one.
   func leaderChanged() {
     loop.execute { [self] in
-      if !isClosed, channel != nil { _ = currentChannel() }
+      if !line.value.isClosed, line.value.channel != nil { _ = currentChannel() }
     }
   }
 
   func close() {
     loop.execute { [self] in
-      isClosed = true
-      channel?.close()
-      channel = nil
+      line.value.isClosed = true
+      line.value.channel?.close()
+      line.value.channel = nil
     }
   }
 

@@ -27,6 +27,8 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
   private var changed: [Int] = []
   private var outbound: [[Int]]
   private var isHooked = false
+  /// Connections that came before the broker could answer anything.
+  private var held: [Connection] = []
   static let log = Log("network")
 
   init(services: BrokerServices, eventLoop: EventLoop, loopCount: Int) {
@@ -73,6 +75,18 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
     } catch {
       throw .malformed("\(api.name) v\(header.apiVersion): \(error)")
     }
+  }
+
+  /// A new connection waits while clients are held.
+  func opened(_ connection: Connection) {
+    guard services.isHoldingClients else { return }
+    connection.hold()
+    held.append(connection)
+  }
+
+  func releaseHeld() {
+    for connection in held where connection.isOpen { connection.release() }
+    held = []
   }
 
   // MARK: Waiting
@@ -172,6 +186,7 @@ final class ListenerHandler: FrameHandler {
   func opened(_ connection: Connection) {
     connection.context = ClientSession(
       listener: listener, host: connection.peer.ip.description)
+    loop.opened(connection)
   }
 
   func received(
