@@ -1,5 +1,5 @@
-/// Runs the controller's machine: gives it what is committed and what is asked, and carries out what
-/// it decides.
+/// Runs the controller's machine: gives it what is committed and what is asked, and carries out
+/// what it decides.
 import Control
 import KafkaMessages
 import KafkaProtocol
@@ -122,7 +122,8 @@ final class ControllerHost {
   private func respond(_ id: Int, _ response: any KafkaResponse) {
     guard let asker = askers.removeValue(forKey: id) else { return }
     // A standby answers nothing but NOT_CONTROLLER.
-    if machine.isActive { asker.answer(response) } else { asker.reply.refuseAsNotController(response) }
+    guard machine.isActive else { return asker.reply.refuseAsNotController(response) }
+    asker.answer(response)
   }
 
   private func publish() {

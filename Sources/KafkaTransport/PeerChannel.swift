@@ -2,8 +2,8 @@
 ///
 /// Confined to its loop. It connects when it first has something to send, and again after a failure
 /// when the next request comes. Versions among brokers follow `inter.broker.protocol.version` and
-/// are never asked for (`.agreed`); the channels to controllers ask with ApiVersions first, on every
-/// new connection (`.negotiated`), and use the highest version that both sides know.
+/// are never asked for (`.agreed`); the channels to controllers ask with ApiVersions first, on
+/// every new connection (`.negotiated`), and use the highest version that both sides know.
 import Bytes
 import KafkaMessages
 import KafkaProtocol

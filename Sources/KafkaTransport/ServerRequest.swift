@@ -94,8 +94,8 @@ public struct ServerReply: Sendable {
     }
   }
 
-  /// Answers that this node is not the one to ask. A forwarded request's Envelope has to say it, for
-  /// the broker that sent it then looks for the active controller and asks again.
+  /// Answers that this node is not the one to ask. A forwarded request's Envelope has to say it,
+  /// for the broker that sent it then looks for the active controller and asks again.
   public func refuseAsNotController(_ response: some KafkaResponse) {
     guard case .envelope(let give) = sink else { return send(response) }
     give(EnvelopeResponse { $0.errorCode = ErrorCode.notController.rawValue })

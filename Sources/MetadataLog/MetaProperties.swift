@@ -1,8 +1,8 @@
 /// `meta.properties` in every log directory: whose directory it is.
 ///
 /// Version 0 belongs to ZooKeeper mode: `broker.id` and `cluster.id`, written at the first start.
-/// Version 1 belongs to KRaft: `node.id`, `cluster.id` and the directory's own id (KIP-858), written
-/// by `storage format` only. A directory of another node or cluster is never touched.
+/// Version 1 belongs to KRaft: `node.id`, `cluster.id` and the directory's own id (KIP-858),
+/// written by `storage format` only. A directory of another node or cluster is never touched.
 import LogStorage
 import Platform
 import Settings

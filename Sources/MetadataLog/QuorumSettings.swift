@@ -9,7 +9,9 @@ extension RaftDriverOptions {
   /// For a broker: an observer, which can never lead and need not sync what it fetches.
   ///
   /// - Parameter directoryID: of the directory that has the metadata log.
-  public init(broker config: BrokerConfig, clusterID: String, directoryID: Uuid, metrics: Metrics?) {
+  public init(
+    broker config: BrokerConfig, clusterID: String, directoryID: Uuid, metrics: Metrics?
+  ) {
     self.init(config, clusterID: clusterID, directoryID: directoryID, metrics: metrics)
     configuration.flushesAsObserver = false
   }

@@ -1,5 +1,5 @@
-/// `quorum-state` beside the metadata log: which epoch this node has seen, whom it voted for and who
-/// led. Losing it would let a node vote twice, so it is replaced at once and flushed.
+/// `quorum-state` beside the metadata log: which epoch this node has seen, whom it voted for and
+/// who led. Losing it would let a node vote twice, so it is replaced at once and flushed.
 import Control
 import KafkaRecords
 import Platform

@@ -96,7 +96,9 @@ extension RaftCore {
     if isLast { completion(.success(end - 1)) }
   }
 
-  private func write(control records: [ControlRecord], at offset: Offset, _ epoch: LeaderEpoch) throws {
+  private func write(
+    control records: [ControlRecord], at offset: Offset, _ epoch: LeaderEpoch
+  ) throws {
     let now = Clock.wallNow()
     let place = MetadataBatch.Place(
       baseOffset: offset, epoch: epoch.rawValue, timestamp: now.milliseconds)

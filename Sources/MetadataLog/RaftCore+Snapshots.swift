@@ -10,7 +10,9 @@ import Values
 extension RaftCore {
   // MARK: Made here
 
-  func createSnapshot(_ content: SnapshotContent, _ completion: @escaping @Sendable (Bool) -> Void) {
+  func createSnapshot(
+    _ content: SnapshotContent, _ completion: @escaping @Sendable (Bool) -> Void
+  ) {
     let id = SnapshotID(offset: content.lastOffset + 1, epoch: LeaderEpoch(content.epoch))
     // Neither what is not committed nor what another snapshot stands for already.
     guard !hasFailed, let committed = machine.highWatermark, id.offset <= committed,
@@ -192,8 +194,11 @@ extension MetadataLogStore {
     return keep
   }
 
-  private func isTooOld(_ snapshot: Snapshot, _ options: MetadataLogOptions, _ now: WallTime) -> Bool {
-    guard options.retentionMs >= 0, let last = try? SnapshotFile.lastTimestamp(path(of: snapshot.id))
+  private func isTooOld(
+    _ snapshot: Snapshot, _ options: MetadataLogOptions, _ now: WallTime
+  ) -> Bool {
+    guard options.retentionMs >= 0,
+      let last = try? SnapshotFile.lastTimestamp(path(of: snapshot.id))
     else { return false }
     return now.milliseconds - last > options.retentionMs
   }

@@ -1,4 +1,4 @@
-/// The part of a driver that is confined to its loop: steps the machine and carries out its effects.
+/// The part of a driver that is confined to its loop: steps the machine, carries out its effects.
 import KafkaProtocol
 import KafkaRecords
 import KafkaTransport

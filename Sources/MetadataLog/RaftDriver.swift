@@ -112,8 +112,8 @@ public final class RaftDriver: Sendable {
   public var status: RaftStatus { state.withLock { $0 } }
   public var leader: QuorumLeader { state.withLock { $0.leader } }
 
-  /// Appends records, if this node leads in `epoch`. May be called from any thread; proposals of one
-  /// thread keep their order.
+  /// Appends records, if this node leads in `epoch`. May be called from any thread; proposals of
+  /// one thread keep their order.
   ///
   /// - Parameters:
   ///   - isAtomic: all of them in one batch, so that all or none survive.

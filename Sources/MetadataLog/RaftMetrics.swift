@@ -6,8 +6,8 @@ import Telemetry
 import Values
 
 extension RaftDriver {
-  /// `kafka.server:type=raft-metrics` as the JMX exporter writes it. The state is a word there; here
-  /// it is a label, and the value of the state it is in is 1.
+  /// `kafka.server:type=raft-metrics` as the JMX exporter writes it. The state is a word there;
+  /// here it is a label, and the value of the state it is in is 1.
   func registerMetrics(_ metrics: Metrics) {
     let prefix = "kafka_server_raftmetrics_"
     metrics.collect("\(prefix)current_state", help: "The state of this replica") { [weak self] in

@@ -117,7 +117,9 @@ extension RaftWire {
 
   static func decode(_ wire: KafkaMessages.ApiVersionsResponse) -> Raft.ApiVersionsResponse {
     let feature = wire.supportedFeatures.first { $0.name == "kraft.version" }
-    let range = feature.flatMap { $0.minVersion <= $0.maxVersion ? $0.minVersion...$0.maxVersion : nil }
+    let range = feature.flatMap {
+      $0.minVersion <= $0.maxVersion ? $0.minVersion...$0.maxVersion : nil
+    }
     return Raft.ApiVersionsResponse(ErrorCode(wire.errorCode), kraftVersions: range)
   }
 }

@@ -1,5 +1,5 @@
-/// Formats the directories of a KRaft node, as `kafka-storage format` does: who they belong to, what
-/// the cluster begins with and, with a dynamic quorum, who its first voters are (KIP-853).
+/// Formats the directories of a KRaft node, as `kafka-storage format` does: who they belong to,
+/// what the cluster begins with and, with a dynamic quorum, who its first voters are (KIP-853).
 import Glibc
 import KafkaRecords
 import Metadata

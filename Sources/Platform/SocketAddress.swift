@@ -43,7 +43,8 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
     }
     switch self {
     case .v4(let bits): return bigEndian(bits)
-    case .v6(let high, let low, _): return mappedV4.map(bigEndian) ?? bigEndian(high) + bigEndian(low)
+    case .v6(let high, let low, _):
+      return mappedV4.map(bigEndian) ?? bigEndian(high) + bigEndian(low)
     }
   }
 

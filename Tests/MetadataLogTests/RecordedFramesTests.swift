@@ -9,8 +9,8 @@ import Values
 
 @testable import MetadataLog
 
-/// Frames between real controllers and brokers: what the machine's types say of them, written again,
-/// is the same frame.
+/// Frames between real controllers and brokers: what the machine's types say of them, written
+/// again, is the same frame.
 @Suite struct RecordedFramesTests {
   private struct Frame: Decodable {
     let conn: String
@@ -30,7 +30,9 @@ import Values
     }
   }
 
-  private func frames(_ api: ApiKey, _ direction: String) throws -> [(version: Int16, body: [UInt8])] {
+  private func frames(
+    _ api: ApiKey, _ direction: String
+  ) throws -> [(version: Int16, body: [UInt8])] {
     let text = String(decoding: try Fixtures.data("frames-kraft.jsonl.gz"), as: UTF8.self)
     return try text.split(separator: "\n").compactMap { line in
       let frame = try JSONDecoder().decode(Frame.self, from: Data(line.utf8))
@@ -49,7 +51,9 @@ import Values
     }
   }
 
-  private func read<M: KafkaMessage>(_ type: M.Type, _ body: [UInt8], _ version: Int16) throws -> M {
+  private func read<M: KafkaMessage>(
+    _ type: M.Type, _ body: [UInt8], _ version: Int16
+  ) throws -> M {
     try body.decoded { (reader) throws(ByteError) in
       var message = try M(from: &reader, version: version)
       message.copyRecords(from: body.span.bytes)

@@ -2,8 +2,8 @@ import Cryptography
 import KafkaRecords
 import Metadata
 
-/// `SCRAM-SHA-256=[name=alice,password=secret,iterations=8192,salt="…"]`, as `--add-scram` takes it;
-/// in place of the password, `saltedpassword="…"` with its salt, both in base64.
+/// `SCRAM-SHA-256=[name=alice,password=secret,iterations=8192,salt="…"]`, as `--add-scram` takes
+/// it; in place of the password, `saltedpassword="…"` with its salt, both in base64.
 struct ScramArgument {
   let mechanism: ScramMechanism
   let name: String
@@ -20,10 +20,10 @@ struct ScramArgument {
     else { throw wrong("expected SCRAM-SHA-256=[…] or SCRAM-SHA-512=[…]") }
     self.mechanism = mechanism
     let list = text[text.index(after: equals)...]
-    guard list.hasPrefix("["), list.hasSuffix("]") else { throw wrong("expected […] around values") }
+    guard list.hasPrefix("["), list.hasSuffix("]") else { throw wrong("expected [key=value,…]") }
     var values: [String: String] = [:]
     for entry in list.dropFirst().dropLast().split(separator: ",") {
-      guard let sign = entry.firstIndex(of: "=") else { throw wrong("expected key=value: \(entry)") }
+      guard let sign = entry.firstIndex(of: "=") else { throw wrong("no value in \(entry)") }
       var value = entry[entry.index(after: sign)...]
       if value.hasPrefix("\""), value.hasSuffix("\""), value.count > 1 {
         value = value.dropFirst().dropLast()

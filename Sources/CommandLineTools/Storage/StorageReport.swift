@@ -41,8 +41,8 @@ struct StorageReport {
             + "directories are formatted for legacy mode.")
       } else if !isKRaft, meta.version == 1 {
         problems.append(
-          "The kafka configuration file appears to be for a legacy cluster, but the directories are "
-            + "formatted for a cluster in KRaft mode.")
+          "The kafka configuration file appears to be for a legacy cluster, but the directories "
+            + "are formatted for a cluster in KRaft mode.")
       }
       return
     }

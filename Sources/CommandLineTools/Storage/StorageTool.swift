@@ -22,7 +22,8 @@ struct StorageTool: Tool {
         .value("--add-scram", "SPEC", aliases: ["-S"], repeatable: true,
           "A credential: SCRAM-SHA-256=[name=alice,password=secret]."),
         .toggle("--ignore-formatted", aliases: ["-g"], "Leave formatted directories as they are."),
-        .value("--release-version", "VERSION", aliases: ["-r"], "The level to begin with, such as 3.9."),
+        .value(
+          "--release-version", "VERSION", aliases: ["-r"], "The level to begin with: 3.9-IV0."),
         .value("--feature", "NAME=LEVEL", aliases: ["-f"], repeatable: true, "A feature's level."),
         .toggle("--standalone", aliases: ["-s"], "This node is the only first voter."),
         .toggle(
@@ -187,15 +188,20 @@ enum StorageFeatures {
       }
       return try check(level)
     }
-    guard let number = features[Metadata.MetadataVersion.featureName] else { return .latestProduction }
+    guard let number = features[Metadata.MetadataVersion.featureName] else {
+      return .latestProduction
+    }
     return try check(Metadata.MetadataVersion(number))
   }
 
   private static func check(_ level: Metadata.MetadataVersion) throws -> Metadata.MetadataVersion {
-    guard level >= .minimumBootstrap, level <= .latestProduction else {
+    let (lowest, highest) = (
+      Metadata.MetadataVersion.minimumBootstrap, Metadata.MetadataVersion.latestProduction
+    )
+    guard level >= lowest, level <= highest else {
       throw ToolFailure(
         "metadata.version \(level.name) is not supported; a cluster can begin with "
-          + "\(Metadata.MetadataVersion.minimumBootstrap.name) to \(Metadata.MetadataVersion.latestProduction.name).")
+          + "\(lowest.name) to \(highest.name).")
     }
     return level
   }
