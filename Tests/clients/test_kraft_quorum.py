@@ -45,9 +45,9 @@ def create_topic(port, name, brokers, timeout_ms=3000):
     body += struct.pack(">i", 1) + assignment + struct.pack(">i", 0)
     body += struct.pack(">ib", timeout_ms, 0)
     answer = ask(port, 19, 4, body)
-    # Throttle time, one topic: its name, then its error.
-    length = struct.unpack_from(">h", answer, 8)[0]
-    return struct.unpack_from(">h", answer, 10 + length)[0]
+    # Correlation id, throttle time, one topic: its name, then its error.
+    length = struct.unpack_from(">h", answer, 12)[0]
+    return struct.unpack_from(">h", answer, 14 + length)[0]
 
 
 class Rig:
