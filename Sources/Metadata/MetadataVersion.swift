@@ -106,7 +106,9 @@ public struct MetadataVersion: RawRepresentable, Hashable, Comparable, Sendable 
       hasDirectoryAssignment ? 3 : hasMigration ? 2 : hasControlledShutdownState ? 1 : 0
     case .partition, .partitionChange:
       hasEligibleLeaderReplicas ? 2 : hasDirectoryAssignment ? 1 : 0
-    case .brokerRegistrationChange: hasDirectoryAssignment ? 2 : hasControlledShutdownState ? 1 : 0
+    // By what it changes: the lowest version that has the field.
+    case .brokerRegistrationChange(let record):
+      !record.logDirs.isEmpty ? 2 : record.inControlledShutdown != 0 ? 1 : 0
     default: 0
     }
   }

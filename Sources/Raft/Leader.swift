@@ -33,7 +33,10 @@ struct PendingAdd: Sendable {
   let request: RequestID
   let voter: ReplicaKey
   let endpoints: [Endpoint]
-  let deadline: Instant
+  /// Until when the tool waits.
+  let patience: Instant
+  /// When it is given up: what the present step may take, or `patience`.
+  var deadline: Instant
   /// The ApiVersions request to the new voter; nil once it is answered.
   var asking: CorrelationID?
   /// Of the voters record, once it is written.

@@ -33,7 +33,7 @@ extension RaftMachine {
     if now >= candidate.electionDeadline, shutdownDeadline == nil {
       return backOff(candidate)
     }
-    var next = candidate.electionDeadline
+    var next = shutdownDeadline == nil ? candidate.electionDeadline : .distantFuture
     for voter in voters.voters {
       let id = voter.key.id
       guard !candidate.granted.contains(id), !candidate.rejected.contains(id),
@@ -204,14 +204,20 @@ extension RaftMachine {
       role = .candidate(candidate)
       leadIfElected()
     } else {
-      if !candidate.rejected.contains(voter) { candidate.rejected.append(voter) }
-      role = .candidate(candidate)
-      // No majority is left to win: there is no use in waiting for the others.
-      if voters.count - candidate.rejected.count < voters.majority, candidate.backoffEnd == nil {
-        _ = backOff(candidate)
-      }
+      lose(voter)
     }
     return true
+  }
+
+  /// A vote that this candidate will not get in this epoch. When no majority is left to win, there is
+  /// no use in waiting for the others.
+  mutating func lose(_ voter: BrokerID) {
+    guard case .candidate(var candidate) = role else { return }
+    if !candidate.rejected.contains(voter) { candidate.rejected.append(voter) }
+    role = .candidate(candidate)
+    if voters.count - candidate.rejected.count < voters.majority, candidate.backoffEnd == nil {
+      _ = backOff(candidate)
+    }
   }
 
   // MARK: BeginQuorumEpoch

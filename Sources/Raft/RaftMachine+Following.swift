@@ -134,9 +134,15 @@ extension RaftMachine {
     return true
   }
 
-  /// The leader is alive, and of use to this replica.
-  func nextFetchDeadline() -> Instant { deadline(inMs: options.fetchTimeoutMs) }
+  /// When the leader will be taken for dead, unless it answers before. Up to a tenth later than
+  /// configured: a leader answers all its followers at once, and if they gave it up at once, too,
+  /// they would vote for themselves all together.
+  mutating func nextFetchDeadline() -> Instant {
+    let spread = Int64(random.next() % UInt64(max(1, options.fetchTimeoutMs / 10)))
+    return deadline(inMs: options.fetchTimeoutMs + spread)
+  }
 
+  /// The leader is alive, and of use to this replica.
   mutating func heardLeader() {
     guard case .follower(var follower) = role else { return }
     follower.fetchDeadline = nextFetchDeadline()
@@ -149,8 +155,7 @@ extension RaftMachine {
     let end = log.truncationPoint(for: leaderEnd)
     let committed = max(announcedHighWatermark, log.startOffset)
     guard end >= committed, end < log.endOffset else {
-      note(
-        .error,
+      complain(
         "The leader of epoch \(epoch.rawValue) ends epoch \(leaderEnd.epoch.rawValue) at "
           + "\(leaderEnd.offset): truncation to \(end) is not possible here, where the log ends at "
           + "\(log.endOffset) and is committed up to \(committed)")
@@ -171,7 +176,7 @@ extension RaftMachine {
     leaderHighWatermark = max(leaderHighWatermark, response.highWatermark)
     if case .batches(let batches) = response.records, !batches.isEmpty {
       guard areConsecutive(batches) else {
-        note(.error, "The leader of epoch \(epoch.rawValue) sent batches that do not follow the log")
+        complain("The leader of epoch \(epoch.rawValue) sent batches that do not follow the log")
         return false
       }
       let before = voters

@@ -4,6 +4,9 @@ import Values
 // Messages by kind, and what all answers have in common.
 
 extension RaftMachine {
+  /// How long a node that answers nonsense is left alone.
+  static var complaintPauseMs: Int64 { 1000 }
+
   /// What an answer came to.
   enum Handled {
     /// Nothing more to do; without success the node is left alone for a while.
@@ -73,6 +76,7 @@ extension RaftMachine {
 
   mutating func take(_ response: RaftResponse, to correlation: CorrelationID) {
     guard let inflight = connections.inflight(correlation) else { return }
+    pauseMs = nil
     if voters[inflight.node.id] != nil { lastAnswers[inflight.node.id] = now }
     let succeeded =
       switch response {
@@ -86,7 +90,7 @@ extension RaftMachine {
       // Never asked for.
       case .addVoter, .removeVoter, .describeQuorum: false
       }
-    connections.completed(correlation, succeeded: succeeded, at: now)
+    connections.completed(correlation, succeeded: succeeded, at: now, pauseMs: pauseMs)
   }
 
   mutating func failed(_ correlation: CorrelationID, isRefused: Bool) {
@@ -96,9 +100,13 @@ extension RaftMachine {
       _ = take(response, from: inflight)
     }
     connections.completed(correlation, succeeded: false, at: now)
-    // A closed port is a dead process: its followers need not wait for the fetch timeout, only for
-    // each other.
-    if isRefused, options.electsOnRefusal, isVoter, case .follower(var follower) = role,
+    guard isRefused else { return }
+    // A closed port is a dead process. It gives no votes; and its followers need not wait for the
+    // fetch timeout, only for each other.
+    if case .vote(let request) = inflight.request, request.candidateEpoch == epoch {
+      lose(inflight.node.id)
+    }
+    if options.electsOnRefusal, isVoter, case .follower(var follower) = role,
       follower.leader == inflight.node.id
     {
       follower.lastHeard = nil
@@ -122,10 +130,12 @@ extension RaftMachine {
       // Asking the same node again at once is of use only if something has changed.
       return .done(succeeded: isConsistent && transitions != before)
     }
-    if leader.id != nil, currentLeader.id == nil || transitionsToKnownLeader(leader.id) {
-      guard learn(leader.id, leader.epoch, endpoints) else { return .done(succeeded: false) }
+    if let id = leader.id, currentLeader.id == nil || lacksEndpoints(of: id) {
+      guard learn(id, leader.epoch, endpoints), transitions != before else {
+        return .done(succeeded: false)
+      }
       // An observer finds its leader and its first records in one answer.
-      return error == .none && transitions != before ? .proceed : .done(succeeded: error == .none)
+      return error == .none ? .proceed : .done(succeeded: true)
     }
     switch error {
     case .brokerNotAvailable: return .done(succeeded: false)
@@ -137,14 +147,20 @@ extension RaftMachine {
   }
 
   /// Whether the leader's id is known already, but not where it listens.
-  private func transitionsToKnownLeader(_ leader: BrokerID?) -> Bool {
+  private func lacksEndpoints(of leader: BrokerID) -> Bool {
     if case .unattached(let unattached) = role { unattached.leader == leader } else { false }
   }
 
   mutating func unexpected(_ error: ErrorCode, _ inflight: Inflight) -> Bool {
     if error != .brokerNotAvailable {
-      note(.error, "Node \(inflight.node.id.rawValue) answers a request with \(error)")
+      complain("Node \(inflight.node.id.rawValue) answers a request with \(error)")
     }
     return false
+  }
+
+  /// Notes what should not be, and leaves the node alone for long enough not to fill the log.
+  mutating func complain(_ text: String) {
+    note(.error, text)
+    pauseMs = Self.complaintPauseMs
   }
 }

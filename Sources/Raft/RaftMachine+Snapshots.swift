@@ -39,9 +39,11 @@ extension RaftMachine {
   /// The leader's log does not reach back to where this one ends.
   mutating func beginFetching(_ id: SnapshotID) -> Bool {
     guard case .follower(var follower) = role else { return true }
-    guard id.offset >= 0, id.epoch >= LeaderEpoch(0), id > log.end || id.offset > log.endOffset else {
-      note(.error, "The leader of epoch \(epoch.rawValue) sends snapshot \(id) to a log that ends "
-        + "at \(log.end)")
+    // Committed records are in every leader's snapshots, or behind them.
+    guard id.offset >= max(announcedHighWatermark, 1), id.epoch >= LeaderEpoch(0) else {
+      complain(
+        "The leader of epoch \(epoch.rawValue) has snapshot \(id) for a log that ends at \(log.end) "
+          + "and is committed up to \(announcedHighWatermark)")
       return false
     }
     note(.info, "Fetching snapshot \(id) from node \(follower.leader.rawValue)")
@@ -74,8 +76,9 @@ extension RaftMachine {
       case .bytes(let token, let count) = response.chunk, count > 0,
       count <= response.size - snapshot.position
     else {
-      note(.error, "Node \(inflight.node.id.rawValue) sent a piece of snapshot \(snapshot.id) that "
-        + "was not asked for; beginning anew")
+      complain(
+        "Node \(inflight.node.id.rawValue) sent a piece of snapshot \(snapshot.id) that was not "
+          + "asked for; beginning anew")
       abandonSnapshot(snapshot.id)
       return false
     }

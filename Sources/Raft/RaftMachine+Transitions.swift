@@ -159,7 +159,7 @@ extension RaftMachine {
   private mutating func newFollower(of leader: BrokerID, _ endpoints: [Endpoint]) -> Follower {
     Follower(
       leader: leader, endpoints: endpoints,
-      fetchDeadline: deadline(inMs: options.fetchTimeoutMs),
+      fetchDeadline: nextFetchDeadline(),
       updateDeadline: deadline(inMs: updateVoterPeriodMs))
   }
 

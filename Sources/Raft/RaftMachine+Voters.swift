@@ -64,10 +64,12 @@ extension RaftMachine {
     }
     let correlation = connections.sent(.apiVersions, to: node, at: now)
     effects.append(.send(.apiVersions, to: node, correlation))
-    let patience = request.timeoutMs > 0 ? Int64(request.timeoutMs) : options.requestTimeoutMs
+    let patience = deadline(
+      inMs: request.timeoutMs > 0 ? Int64(request.timeoutMs) : options.requestTimeoutMs)
     leader.add = PendingAdd(
       request: id, voter: request.voter, endpoints: request.endpoints,
-      deadline: deadline(inMs: patience), asking: correlation)
+      patience: patience, deadline: min(patience, deadline(inMs: options.requestTimeoutMs)),
+      asking: correlation)
     role = .leader(leader)
   }
 
@@ -100,6 +102,7 @@ extension RaftMachine {
       return true
     }
     add.asking = nil
+    add.deadline = add.patience
     add.offset = log.endOffset
     leader.add = add
     role = .leader(leader)

@@ -47,8 +47,10 @@ public struct RaftMachine: Sendable {
   var random: SplitMix
   /// The leader's high watermark as a follower last heard it, even beyond the end of its own log.
   var leaderHighWatermark: Offset = -1
+  /// How long the node whose answer is being handled is left alone, if not as usual.
+  var pauseMs: Int64?
   /// The greatest one that `committed` has named: nothing below may ever be cut off.
-  var announcedHighWatermark: Offset = -1
+  var announcedHighWatermark: Offset = 0
   /// When a voter last answered anything, by id.
   var lastAnswers: [BrokerID: Instant] = [:]
   var parkedFetches: [ParkedFetch] = []
