@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(config, items):
             for other in ("zookeeper", "kraft"))
         (left_out if wrong else kept).append(item)
     if left_out:
-        config.hook.pytest_deselected(left_out)
+        config.hook.pytest_deselected(items=left_out)
         items[:] = kept
 
 
