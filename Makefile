@@ -2,16 +2,33 @@
 MODE ?= zookeeper
 BROKERS ?= 3
 COORDINATORS ?= 3
+CONTROLLERS ?= 3
 BROKER_PORT ?= 9092
 COORDINATION_PORT ?= 2181
+CONTROLLER_PORT ?= 9193
+# NODES=1 is a KRaft cluster for a laptop: so many processes, each with both roles.
+ifdef NODES
+MODE = kraft
+endif
 RUN ?= run
 CONFIG ?= release
 BUILD = .build/$(CONFIG)
 JACKDAW = $(BUILD)/jackdaw
 SOURCES = Package.swift $(shell find Sources -type f 2>/dev/null)
-LOCAL = --directory $(RUN)/$(MODE) --mode $(MODE)
+ifeq ($(MODE),kraft)
+ifdef NODES
+SIZES = --nodes $(NODES)
+else ifdef COMBINED
+SIZES = --brokers $(BROKERS) --combined
+else
+SIZES = --brokers $(BROKERS) --controllers $(CONTROLLERS)
+endif
+SIZES += --broker-port $(BROKER_PORT) --controller-port $(CONTROLLER_PORT)
+else
 SIZES = --brokers $(BROKERS) --coordinators $(COORDINATORS) \
 	--broker-port $(BROKER_PORT) --coordination-port $(COORDINATION_PORT)
+endif
+LOCAL = --directory $(RUN)/$(MODE) --mode $(MODE)
 VENV = run/venv
 
 .PHONY: help up down status logs wipe build debug test test-swift test-clients check-hot-path nightly \
@@ -29,7 +46,7 @@ $(JACKDAW): $(SOURCES)
 	swift build -c $(CONFIG) --static-swift-stdlib
 	@touch $(JACKDAW)
 
-up: build ## build, start the cluster on loopback and print the bootstrap address
+up: build ## build, start the cluster on loopback and print the bootstrap address (MODE=kraft [COMBINED=1], NODES=1)
 	@$(JACKDAW) local up $(LOCAL) $(SIZES)
 
 down: ## stop the cluster; the data stay

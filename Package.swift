@@ -65,6 +65,18 @@ let modules: [Module] = [
   Module(
     name: "FaultProxy", layer: 4,
     uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
+  Module(
+    name: "KafkaTransport", layer: 4,
+    uses: [
+      "Values", "Bytes", "Platform", "Telemetry", "Transport", "KafkaProtocol", "KafkaMessages",
+    ]),
+  Module(
+    name: "MetadataLog", layer: 4,
+    uses: [
+      "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
+      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
+      "Control", "Raft",
+    ]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
     name: "KafkaClient", layer: 4,
@@ -85,19 +97,26 @@ let modules: [Module] = [
       "Transport", "HTTP", "ZooKeeperProtocol", "Zab", "Znodes", "Decision", "Compression",
     ]),
   Module(
+    name: "ControllerNode", layer: 5,
+    uses: [
+      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "Transport", "HTTP",
+      "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
+      "Control", "Raft", "MetadataLog",
+    ]),
+  Module(
     name: "BrokerNode", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
-      "Control", "Replication", "Groups",
+      "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
     ],
     tests: ["KafkaClient"]),
   Module(
     name: "LocalCluster", layer: 5,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Settings", "KafkaClient", "ZooKeeperClient",
-      "KafkaProtocol", "KafkaMessages",
+      "KafkaProtocol", "KafkaMessages", "MetadataLog",
     ]),
   Module(
     name: "Drills", layer: 5,
@@ -118,6 +137,7 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "Compression", "LogStorage", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaClient",
       "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "Drills", "Benchmarks",
+      "Cryptography", "Metadata", "MetadataLog", "Raft",
     ]),
   // 6 executables
   Module(
@@ -125,11 +145,11 @@ let modules: [Module] = [
     uses: ["Values", "Platform", "Telemetry", "Settings", "CoordinatorNode"],
     isExecutable: true, tests: nil),
   Module(
-    name: "jackdaw-controller", layer: 6, uses: ["Values", "Platform", "Telemetry", "Settings"],
+    name: "jackdaw-controller", layer: 6, uses: ["ControllerNode"],
     isExecutable: true, tests: nil),
   Module(
     name: "jackdaw-broker", layer: 6,
-    uses: ["Values", "Platform", "Telemetry", "Settings", "BrokerNode"],
+    uses: ["Values", "Platform", "Telemetry", "Settings", "BrokerNode", "ControllerNode"],
     isExecutable: true, tests: nil),
   Module(
     name: "jackdaw", layer: 6, uses: ["Values", "Telemetry", "Settings", "CommandLineTools"],

@@ -1,9 +1,28 @@
 /// The command line of `jackdaw-broker`.
 import Dispatch
+import MetadataLog
 import Platform
 import Settings
 import Synchronization
 import Telemetry
+
+/// The controller in the process of a broker, where a node has both roles.
+public struct ControllerPart: Sendable {
+  public typealias Maker = (BrokerConfig) throws -> ControllerPart
+
+  /// Its replica of the metadata log, which the broker follows too.
+  public var driver: RaftDriver
+  /// Its metrics, which the broker serves with its own.
+  public var metrics: Metrics
+  /// Hands over leadership and ends it; blocks.
+  public var stop: @Sendable () -> Void
+
+  public init(driver: RaftDriver, metrics: Metrics, stop: @escaping @Sendable () -> Void) {
+    self.driver = driver
+    self.metrics = metrics
+    self.stop = stop
+  }
+}
 
 public enum BrokerCommand {
   private static let log = Log("KafkaServer")
@@ -13,15 +32,20 @@ public enum BrokerCommand {
     flags: [
       .value("--override", "KEY=VALUE", repeatable: true, "Overrides a key of the file."),
       .value(
-        "--log-level", "LEVEL", default: "info", "Lines below it are not printed: debug, info, …"),
+        "--log-level", "LEVEL", default: "info",
+        "Lines below it are not printed: debug, info, …"),
     ],
     operands: ["server.properties"])
 
   /// Runs until SIGTERM or SIGINT.
   ///
-  /// - Parameter arguments: Without the command's own name.
+  /// - Parameters:
+  ///   - arguments: Without the command's own name.
+  ///   - makeController: starts the controller of a node that has both roles.
   /// - Returns: The process's exit status.
-  public static func run(_ arguments: [String]) -> Int32 {
+  public static func run(
+    _ arguments: [String], makeController: @escaping ControllerPart.Maker
+  ) -> Int32 {
     Signals.ignoreBrokenPipes()
     Signals.blockTermination()
     do {
@@ -35,7 +59,7 @@ public enum BrokerCommand {
         return 0
       }
       if let level = line.value("--log-level").flatMap({ LogLevel($0) }) { Log.level = level }
-      return try serve(try configuration(line))
+      return try serve(try configuration(line), makeController)
     } catch {
       log.error("\(error)")
       return 1
@@ -51,28 +75,59 @@ public enum BrokerCommand {
     sources.apply(environment: ProcessInformation.environment)
     for assignment in line.all("--override") { try sources.override(assignment) }
     let config = try BrokerConfig(sources)
-    guard config.identity.processRoles.isEmpty else {
+    if config.quorum.isController, !config.quorum.isBroker {
       throw SettingsError(
-        "KRaft mode is not available yet; leave the key out and name zookeeper.connect",
-        key: "process.roles", value: config.identity.processRoles.joined(separator: ","))
+        "a node that is a controller only is run by jackdaw-controller", key: "process.roles",
+        value: config.identity.processRoles.joined(separator: ","))
     }
     return config
   }
 
-  private static func serve(_ config: BrokerConfig) throws -> Int32 {
+  private static func serve(
+    _ config: BrokerConfig, _ makeController: ControllerPart.Maker
+  ) throws -> Int32 {
     let loop = try EventLoop(name: "control")
     let ending = DispatchSemaphore(value: 0)
-    let isEnding = Atomic<Bool>(false)
+    let starting = Mutex<(any ClusterMembership)?>(nil)
+    let hasFailed = Atomic<Bool>(false)
     try Signals.onTermination(loop) { _ in
-      // A second signal while shutting down has nothing to add.
-      if !isEnding.exchange(true, ordering: .relaxed) { ending.signal() }
+      starting.withLock { $0 }?.abandonStart()
+      ending.signal()
     }
+    let fail: @Sendable (String) -> Void = { why in
+      // Without its metadata a broker serves what may be long gone.
+      log.error("the metadata log failed: \(why)")
+      hasFailed.store(true, ordering: .relaxed)
+      ending.signal()
+    }
+    let controller = config.quorum.isController ? try makeController(config) : nil
     let node = try BrokerNode(config, controlLoop: loop) {
-      try ZooKeeperMembership($0, on: $1)
+      let made = try membership($0, on: $1, controller, fail)
+      starting.withLock { $0 = made }
+      return made
     }
+    starting.withLock { $0 = nil }
     ending.wait()
     node.shutdown()
+    controller?.stop()
     loop.stop()
-    return 0
+    return hasFailed.load(ordering: .relaxed) ? 1 : 0
+  }
+
+  private static func membership(
+    _ config: BrokerConfig, on loop: EventLoop, _ controller: ControllerPart?,
+    _ fail: @escaping @Sendable (String) -> Void
+  ) throws -> any ClusterMembership {
+    guard config.quorum.isBroker else { return try ZooKeeperMembership(config, on: loop) }
+    return KRaftMembership(config, on: loop, metrics: controller?.metrics) {
+      (identity, metrics) throws(StartupError) -> MetadataLogLink in
+      if let controller { return MetadataLogLink(driver: controller.driver, isShared: true) }
+      let directory = config.quorum.metadataLogDirectory
+      var options = RaftDriverOptions(
+        broker: config, clusterID: identity.clusterID,
+        directoryID: identity.directories.id(ofPath: directory) ?? .zero, metrics: metrics)
+      options.onFailure = fail
+      return MetadataLogLink(driver: try RaftDriver(options), isShared: false)
+    }
   }
 }

@@ -32,8 +32,11 @@ enum BrokerGauges {
     ) { Double(services.replicas.fetchers.maxLag) }
     collectByPartition(services, "kafka_cluster_partition_underminisr") { $0.isUnderMinISR }
     collectByPartition(services, "kafka_cluster_partition_atminisr") { $0.isAtMinISR }
-    registry.gauge("kafka_controller_kafkacontroller_activecontrollercount") {
-      services.controller?.isActive == true ? 1 : 0
+    // The controller of the same process has a gauge of its own.
+    if !services.config.quorum.isController {
+      registry.gauge("kafka_controller_kafkacontroller_activecontrollercount") {
+        services.controller?.isActive == true ? 1 : 0
+      }
     }
   }
 

@@ -9,6 +9,7 @@
 import HTTP
 import LogStorage
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Synchronization
@@ -41,13 +42,9 @@ public final class BrokerNode: Sendable {
     logs = Self.takeDirectories(config, link)
     try Self.checkDirectories(logs)
     membership = try makeMembership(config, controlLoop)
-    let clusterID = try membership.connect()
-    let id = try MetaProperties.settle(
-      logs.liveDirectories, configured: config.identity.brokerID, clusterID: clusterID,
-      generate: { [membership] in try membership.generateBrokerID() })
+    let identity = try membership.identify(logs)
     services = BrokerServices(
-      brokerID: id, config: config, clusterID: clusterID, apis: .zooKeeperBroker, io: io,
-      loopCount: parts.loops.loops.count)
+      identity, config: config, apis: membership.apis, io: io, loopCount: parts.loops.loops.count)
     link.attach(services)
     services.membership = membership
     try wire()
@@ -97,7 +94,7 @@ public final class BrokerNode: Sendable {
       services.attach(
         replicas: try ReplicaManager(
           services: services, logs: logs, proposerLoop: controlLoop),
-        channel: ControllerChannel(services: services, loop: controlLoop),
+        channel: membership.controllerChannel(services, on: controlLoop),
         producerIDs: ProducerIDBlocks(services: services))
     } catch {
       throw StartupError("threads not started: \(error)")
@@ -113,7 +110,7 @@ public final class BrokerNode: Sendable {
     services.isServing = true
     if let first = services.loop(0) { services.replicas.startMaintenance(on: first) }
     try serveMetrics()
-    Self.log.info("[KafkaServer id=\(services.brokerID.rawValue)] started")
+    Self.log.info("\(membership.readyLine(services.brokerID))")
   }
 
   /// Before the first assignments, which may make this broker a coordinator.
@@ -207,7 +204,7 @@ public final class BrokerNode: Sendable {
   /// Hands leadership over, closes everything and marks the logs as clean. Blocks.
   public func shutdown() {
     Self.log.info("shutting down")
-    if services.config.identity.isControlledShutdownEnabled { handOver() }
+    if services.config.identity.isControlledShutdownEnabled { membership.handOver() }
     services.isShuttingDown = true
     services.replicas.fetchers.close()
     for server in servers.withLock({ $0 }) { server.stop() }
@@ -216,7 +213,8 @@ public final class BrokerNode: Sendable {
     membership.leave()
     services.controllerChannel.close()
     io.stop()
-    logs.shutdown(now: Clock.wallNow())
+    logs.shutdown(
+      brokerEpoch: membership.epochOfCleanShutdown.rawValue, now: Clock.wallNow())
     loops.stop()
     Self.log.info("shut down completed")
   }

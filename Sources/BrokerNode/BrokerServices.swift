@@ -12,8 +12,10 @@ final class BrokerServices: Sendable {
   let brokerID: BrokerID
   /// The configuration that the broker started with; `currentConfig` has dynamic changes.
   let config: BrokerConfig
-  /// `/cluster/id`
+  /// `/cluster/id`, or that of `meta.properties`.
   let clusterID: String
+  /// Empty in ZooKeeper mode.
+  let directories: LogDirectoryIDs
   let apis: ApiTable
   let metadata = MetadataCache()
   let partitions = PartitionTable()
@@ -31,29 +33,30 @@ final class BrokerServices: Sendable {
   private let attached = Mutex(Attached())
   private let serving = Atomic<Bool>(false)
   private let shuttingDown = Atomic<Bool>(false)
+  private let holding = Atomic<Bool>(false)
 
   /// Parts that are made after the services, because they need them.
   private struct Attached {
     var controller: (any ControllerService)?
     var groups: (any GroupService)?
     var replicas: ReplicaManager?
-    var channel: ControllerChannel?
+    var channel: (any ControllerChannel)?
     var producerIDs: ProducerIDBlocks?
     var membership: (any ClusterMembership)?
   }
 
   init(
-    brokerID: BrokerID, config: BrokerConfig, clusterID: String, apis: ApiTable, io: IOPool,
-    loopCount: Int
+    _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int
   ) {
-    self.brokerID = brokerID
+    brokerID = identity.brokerID
+    clusterID = identity.clusterID
+    directories = identity.directories
     self.config = config
-    self.clusterID = clusterID
     self.apis = apis
     self.io = io
     let queued = config.network.queuedMaxRequestBytes
     inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
-    metrics = BrokerMetrics(loopCount: loopCount)
+    metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
     liveConfig = Mutex(config)
   }
 
@@ -69,7 +72,8 @@ final class BrokerServices: Sendable {
 
   // MARK: State
 
-  /// The czxid of this broker's registration; -1 until it is registered, changed by a new session.
+  /// The czxid of this broker's registration, in KRaft mode the offset of its record; -1 until it
+  /// is registered, changed when it has to register again.
   var brokerEpoch: BrokerEpoch {
     get { BrokerEpoch(epoch.load(ordering: .acquiring)) }
     set { epoch.store(newValue.rawValue, ordering: .releasing) }
@@ -86,11 +90,29 @@ final class BrokerServices: Sendable {
     set { shuttingDown.store(newValue, ordering: .relaxed) }
   }
 
+  /// Clients may connect, but are not heard yet.
+  var isHoldingClients: Bool { holding.load(ordering: .acquiring) }
+
+  /// Lets clients wait while the broker does not know the cluster: an answer from an empty image
+  /// would tell them that there are no brokers and no topics.
+  func holdClients() { holding.store(true, ordering: .releasing) }
+
+  func releaseClients() {
+    isServing = true
+    holding.store(false, ordering: .releasing)
+    for loop in loops { loop.eventLoop.execute { loop.releaseHeld() } }
+  }
+
   var currentConfig: BrokerConfig { liveConfig.withLock { $0 } }
 
   /// Takes over what is stored for a topic or for brokers; called by whoever watches the store.
   func applyConfig(_ resource: ConfigResource, _ settings: [String: String]) {
     metadata.setConfig(resource, settings)
+    configChanged(resource)
+  }
+
+  /// Acts on what the metadata now say is set for a topic or for brokers.
+  func configChanged(_ resource: ConfigResource) {
     if resource.type == .broker {
       let image = metadata.image
       let defaults = image.configs[.brokerDefault]
@@ -108,6 +130,17 @@ final class BrokerServices: Sendable {
     let config = currentConfig
     if overrides.isEmpty { return config.topicDefaults }
     return TopicConfig(overrides: overrides, broker: config)
+  }
+
+  /// The versions of an API that are served: with what is passed on, only those that the
+  /// controller serves too. Nil for none.
+  func servedVersions(_ entry: ApiEntry) -> ClosedRange<Int16>? {
+    guard entry.isForwarded,
+      let theirs = (controllerChannel as? QuorumControllerChannel)?.controllerVersions
+    else { return entry.versions }
+    return theirs[entry.api].flatMap { range in
+      entry.versions.overlaps(range) ? entry.versions.clamped(to: range) : nil
+    }
   }
 
   /// A topic's name by its id, from the metadata or from the replicas here.
@@ -149,7 +182,7 @@ final class BrokerServices: Sendable {
   }
 
   func attach(
-    replicas: ReplicaManager, channel: ControllerChannel, producerIDs: ProducerIDBlocks
+    replicas: ReplicaManager, channel: any ControllerChannel, producerIDs: ProducerIDBlocks
   ) {
     attached.withLock {
       $0.replicas = replicas
@@ -166,7 +199,7 @@ final class BrokerServices: Sendable {
   }
 
   /// Requests to the controller, wherever it is.
-  var controllerChannel: ControllerChannel {
+  var controllerChannel: any ControllerChannel {
     guard let channel = attached.withLock({ $0.channel }) else {
       preconditionFailure("services used before they were attached")
     }

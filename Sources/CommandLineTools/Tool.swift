@@ -48,6 +48,7 @@ public enum ToolCatalogue {
     BenchTool(),
     CoordinationBenchTool(),
     DumpLogTool(),
+    StorageTool(),
     ZooKeeperShellTool(),
   ]
 

@@ -26,6 +26,8 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
   public var coordinationPort: Int
   /// The first broker's Prometheus port; the others follow upwards.
   public var metricsPort: Int
+  /// The controllers of a cluster in KRaft mode; nil in ZooKeeper mode.
+  public var quorum: QuorumPlan?
   /// More lines for every broker's properties file.
   public var brokerSettings: [String: String] = [:]
   /// More lines for every coordinator's `zoo.cfg`.
@@ -48,13 +50,18 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
 
   /// Checks the sizes and that no two listeners want one port.
   public func validate() throws(ClusterProblem) {
-    guard mode == .zookeeper else {
-      throw ClusterProblem("mode kraft is not supported yet; use --mode zookeeper")
+    guard (mode == .kraft) == (quorum != nil) else {
+      throw ClusterProblem(
+        "mode \(mode.rawValue): controllers belong to mode kraft, and only there")
     }
     guard (1...100).contains(brokers) else {
       throw ClusterProblem("--brokers \(brokers): from 1 to 100")
     }
-    guard [1, 3, 5, 7].contains(coordinators) else {
+    if let quorum, !quorum.isCombined, ![1, 3, 5, 7].contains(quorum.controllers) {
+      throw ClusterProblem(
+        "--controllers \(quorum.controllers): 1, 3, 5 or 7, so that a majority exists")
+    }
+    guard quorum != nil || [1, 3, 5, 7].contains(coordinators) else {
       throw ClusterProblem(
         "--coordinators \(coordinators): 1, 3, 5 or 7, so that a majority exists")
     }
@@ -73,18 +80,34 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
   }
 
   /// All processes, in the order in which they start.
-  public var members: [ClusterMember] {
-    let first = (1...max(coordinators, 1)).map { number in
+  public var members: [ClusterMember] { (quorum == nil ? coordination : controllers) + dataBrokers }
+
+  private var coordination: [ClusterMember] {
+    (1...max(coordinators, 1)).map { number in
       ClusterMember(
         role: .coordinator, number: number, port: coordinationPort + number - 1,
         extraPorts: coordinators > 1 ? [quorumPort(number), electionPort(number)] : [])
     }
-    return first
-      + (1...max(brokers, 1)).map { number in
-        ClusterMember(
-          role: .broker, number: number, port: brokerPort + number - 1,
-          extraPorts: [metricsPort + number - 1])
-      }
+  }
+
+  /// Controllers with processes of their own.
+  private var controllers: [ClusterMember] {
+    guard let quorum, !quorum.isCombined else { return [] }
+    return (1...max(quorum.controllers, 1)).map { number in
+      ClusterMember(
+        role: .controller, number: QuorumPlan.firstController + number - 1,
+        port: quorum.controllerPort + number - 1,
+        extraPorts: [metricsPort + brokers + number - 1])
+    }
+  }
+
+  private var dataBrokers: [ClusterMember] {
+    (1...max(brokers, 1)).map { number in
+      var ports = [metricsPort + number - 1]
+      if let quorum, quorum.isCombined { ports.append(quorum.controllerPort + number - 1) }
+      return ClusterMember(
+        role: .broker, number: number, port: brokerPort + number - 1, extraPorts: ports)
+    }
   }
 
   /// Where a member listens that others reach at `port`.
@@ -94,7 +117,10 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
   /// Metrics are nobody's business but the operator's and have no proxy.
   public func proxiedPorts(of member: ClusterMember) -> [(port: Int, listening: Int)] {
     guard proxyOffset != nil else { return [] }
-    let peers = member.role == .coordinator ? member.extraPorts : []
+    var peers = member.role == .coordinator ? member.extraPorts : []
+    if let quorum, quorum.isCombined, member.role == .broker {
+      peers.append(quorum.controllerPort + member.number - 1)
+    }
     return ([member.port] + peers).map { ($0, listenPort($0)) }
   }
 
@@ -122,10 +148,40 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
   }
 }
 
+/// The controllers of a local cluster in KRaft mode.
+public struct QuorumPlan: Codable, Sendable, Equatable {
+  /// Node ids of controllers with processes of their own begin here, above those of brokers.
+  static let firstController = 101
+
+  /// How many; as many as brokers when they are the same processes.
+  public var controllers: Int
+  /// The first one's port; the others follow upwards.
+  public var controllerPort: Int
+  /// Every process is broker and controller.
+  public var isCombined: Bool
+  /// Made up when the cluster is first formatted.
+  public var clusterID: String?
+
+  public init(controllers: Int = 3, controllerPort: Int = 9193, isCombined: Bool = false) {
+    self.controllers = controllers
+    self.controllerPort = controllerPort
+    self.isCombined = isCombined
+  }
+
+  /// What every node is given as `controller.quorum.voters`.
+  public var voters: String {
+    (1...max(controllers, 1)).map { number in
+      let id = isCombined ? number : Self.firstController + number - 1
+      return "\(id)@127.0.0.1:\(controllerPort + number - 1)"
+    }.joined(separator: ",")
+  }
+}
+
 /// One process of a local cluster.
 public struct ClusterMember: Sendable {
   public enum Role: String, Sendable {
     case coordinator
+    case controller
     case broker
   }
 
@@ -154,8 +210,13 @@ public struct ClusterFolder: Sendable {
     folder(of: member).appending(path: "\(member.name).pid")
   }
   public func config(of member: ClusterMember) -> URL {
-    folder(of: member).appending(
-      path: member.role == .coordinator ? "zoo.cfg" : "server.properties")
+    let name =
+      switch member.role {
+      case .coordinator: "zoo.cfg"
+      case .controller: "controller.properties"
+      case .broker: "server.properties"
+      }
+    return folder(of: member).appending(path: name)
   }
 
   public var exists: Bool { FileManager.default.fileExists(atPath: planFile.path) }

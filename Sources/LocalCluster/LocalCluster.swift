@@ -47,6 +47,11 @@ public struct LocalCluster: Sendable {
   /// - Throws: `ClusterProblem` with the end of the log of the process that failed.
   public func up(limitMs: Int64 = 60_000, progress: (String) -> Void = { _ in }) throws {
     try plan.validate()
+    var plan = plan
+    if plan.quorum != nil, plan.quorum?.clusterID == nil {
+      var random = SystemRandomNumberGenerator()
+      plan.quorum?.clusterID = Uuid.random(using: &random).description
+    }
     try folder.write(plan)
     let deadline = Clock.now().advanced(milliseconds: limitMs)
     var logStarts: [String: UInt64] = [:]
@@ -57,12 +62,7 @@ public struct LocalCluster: Sendable {
       logStarts[member.name] = process(member).logSize
       try process(member).start(executables: executables)
     }
-    for member in plan.members where member.role == .coordinator {
-      try wait(for: member, since: logStarts[member.name], until: deadline) {
-        Probe.coordinatorMode(port: member.port) != nil
-      }
-    }
-    progress("coordination: \(plan.coordinators) serving at \(plan.connect)")
+    try waitForStore(plan, logStarts, deadline, progress)
     let all = Set((1...plan.brokers).map(Int32.init))
     for member in plan.members where member.role == .broker {
       try wait(for: member, since: logStarts[member.name], until: deadline) {
@@ -73,6 +73,25 @@ public struct LocalCluster: Sendable {
     progress("brokers: \(plan.brokers) serving at \(plan.bootstrap)")
   }
 
+  /// Waits for whatever holds the metadata.
+  private func waitForStore(
+    _ plan: ClusterPlan, _ logStarts: [String: UInt64], _ deadline: Instant,
+    _ progress: (String) -> Void
+  ) throws {
+    for member in plan.members where member.role != .broker {
+      try wait(for: member, since: logStarts[member.name], until: deadline) {
+        member.role == .coordinator
+          ? Probe.coordinatorMode(port: member.port) != nil
+          : Probe.quorumRole(port: member.port) != nil
+      }
+    }
+    if let quorum = plan.quorum {
+      if !quorum.isCombined { progress("controllers: \(quorum.controllers), \(quorum.voters)") }
+    } else {
+      progress("coordination: \(plan.coordinators) serving at \(plan.connect)")
+    }
+  }
+
   private func refuseTakenPorts(of member: ClusterMember) throws(ClusterProblem) {
     for port in plan.ownPorts(of: member) {
       do {
@@ -80,7 +99,7 @@ public struct LocalCluster: Sendable {
       } catch {
         throw ClusterProblem(
           "\(member.name) cannot listen on 127.0.0.1:\(port): \(error). Choose other ports with "
-            + "--broker-port, --coordination-port and --metrics-port")
+            + "--broker-port, --coordination-port, --controller-port and --metrics-port")
       }
     }
   }
@@ -109,13 +128,13 @@ public struct LocalCluster: Sendable {
 
   // MARK: Stopping
 
-  /// Stops everything: brokers first and together, so that each hands over its partitions while the
-  /// coordinators still serve; then the coordinators. Returns the names of those that had to be
+  /// Stops everything: brokers first and together, so that each hands over its partitions while
+  /// there is a controller; then who holds the metadata. Returns the names of those that had to be
   /// killed.
   @discardableResult
   public func down(graceMs: Int64 = 20_000, progress: (String) -> Void = { _ in }) -> [String] {
     var killed: [String] = []
-    for role in [ClusterMember.Role.broker, .coordinator] {
+    for role in [ClusterMember.Role.broker, .controller, .coordinator] {
       let running = plan.members.filter { $0.role == role && process($0).runningID != nil }
       // One signal for all, then wait for each: they leave side by side.
       for member in running {
@@ -165,10 +184,16 @@ public struct LocalCluster: Sendable {
   private func state(of member: ClusterMember) -> String {
     switch member.role {
     case .coordinator: return Probe.coordinatorMode(port: member.port) ?? "starting"
+    case .controller: return Probe.quorumRole(port: member.port) ?? "starting"
     case .broker:
       guard let known = Probe.brokers(port: member.port),
         known.ids.contains(Int32(member.number))
       else { return "starting" }
+      // In KRaft mode brokers name any broker as controller.
+      if let quorum = plan.quorum {
+        guard quorum.isCombined else { return "serving" }
+        return Probe.quorumRole(port: quorum.controllerPort + member.number - 1) ?? "serving"
+      }
       return known.controller == Int32(member.number) ? "controller" : "serving"
     }
   }

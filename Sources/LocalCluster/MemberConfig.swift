@@ -1,4 +1,6 @@
 import Foundation
+import MetadataLog
+import Values
 
 /// The configuration files of a local cluster's processes.
 ///
@@ -8,6 +10,7 @@ extension ClusterPlan {
   func configText(of member: ClusterMember, in folder: ClusterFolder) -> String {
     switch member.role {
     case .coordinator: coordinatorConfig(member, folder)
+    case .controller: controllerConfig(member, folder)
     case .broker: brokerConfig(member, folder)
     }
   }
@@ -42,14 +45,9 @@ extension ClusterPlan {
 
   private func brokerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
     let replicas = min(brokers, 3)
-    let lines: [(String, String)] = [
-      ("broker.id", "\(member.number)"),
-      ("listeners", "PLAINTEXT://127.0.0.1:\(listenPort(member.port))"),
+    let lines: [(String, String)] = membershipLines(member) + [
       ("advertised.listeners", "PLAINTEXT://127.0.0.1:\(member.port)"),
       ("log.dirs", folder.folder(of: member).appending(path: "data").path),
-      ("zookeeper.connect", connect),
-      // Six seconds survive a busy laptop; a killed broker is noticed within them.
-      ("zookeeper.session.timeout.ms", "6000"),
       ("num.partitions", "1"),
       ("default.replication.factor", "\(replicas)"),
       ("min.insync.replicas", "\(min(replicas, 2))"),
@@ -62,6 +60,48 @@ extension ClusterPlan {
       ("jackdaw.metrics.port", "\(metricsPort + member.number - 1)"),
     ]
     return Self.text(lines, more: brokerSettings)
+  }
+
+  /// How a broker finds its cluster, and how soon it is missed: six seconds survive a busy laptop.
+  private func membershipLines(_ member: ClusterMember) -> [(String, String)] {
+    let listener = "PLAINTEXT://127.0.0.1:\(listenPort(member.port))"
+    guard let quorum else {
+      return [
+        ("broker.id", "\(member.number)"), ("listeners", listener),
+        ("zookeeper.connect", connect), ("zookeeper.session.timeout.ms", "6000"),
+      ]
+    }
+    var listeners = listener
+    if quorum.isCombined {
+      let port = listenPort(quorum.controllerPort + member.number - 1)
+      listeners += ",CONTROLLER://127.0.0.1:\(port)"
+    }
+    let lines = [
+      ("process.roles", quorum.isCombined ? "broker,controller" : "broker"),
+      ("node.id", "\(member.number)"), ("listeners", listeners),
+      ("controller.listener.names", "CONTROLLER"), ("controller.quorum.voters", quorum.voters),
+      ("broker.heartbeat.interval.ms", "1000"),
+    ]
+    return quorum.isCombined ? lines + [("broker.session.timeout.ms", "6000")] : lines
+  }
+
+  private func controllerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
+    let replicas = min(brokers, 3)
+    let index = member.number - QuorumPlan.firstController
+    return Self.text(
+      [
+        ("process.roles", "controller"),
+        ("node.id", "\(member.number)"),
+        ("listeners", "CONTROLLER://127.0.0.1:\(listenPort(member.port))"),
+        ("controller.listener.names", "CONTROLLER"),
+        ("controller.quorum.voters", quorum?.voters ?? ""),
+        ("log.dirs", folder.folder(of: member).appending(path: "data").path),
+        ("broker.session.timeout.ms", "6000"),
+        ("num.partitions", "1"),
+        ("default.replication.factor", "\(replicas)"),
+        ("min.insync.replicas", "\(min(replicas, 2))"),
+        ("jackdaw.metrics.port", "\(metricsPort + brokers + index)"),
+      ], more: [:])
   }
 
   private static func text(_ lines: [(String, String)], more: [String: String]) -> String {
@@ -80,10 +120,22 @@ extension ClusterPlan {
     if (try? Data(contentsOf: folder.config(of: member))) != config {
       try config.write(to: folder.config(of: member), options: .atomic)
     }
+    if let clusterID = quorum?.clusterID {
+      try format(data, nodeID: Int32(member.number), clusterID: clusterID)
+    }
     guard member.role == .coordinator, coordinators > 1 else { return }
     let myid = data.appending(path: "myid")
     if !FileManager.default.fileExists(atPath: myid.path) {
       try Data("\(member.number)\n".utf8).write(to: myid)
     }
+  }
+
+  /// What `storage format` does, with a directory that is not formatted yet.
+  private func format(_ data: URL, nodeID: Int32, clusterID: String) throws {
+    guard try MetaProperties.read(data.path) == nil else { return }
+    try StorageFormatter(
+      clusterID: clusterID, nodeID: BrokerID(nodeID), directories: [data.path],
+      metadataDirectory: data.path
+    ).run { _ in }
   }
 }

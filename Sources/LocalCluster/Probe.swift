@@ -29,17 +29,38 @@ enum Probe {
 
   /// The brokers and the controller that one broker names in its metadata.
   static func brokers(port: Int, limitMs: Int = 1000) -> (ids: [Int32], controller: Int32)? {
-    guard let wire = connect(port: port, limitMs: limitMs) else { return nil }
-    defer { close(wire) }
     var request = MetadataRequest()
     request.topics = []
-    let version: Int16 = 4
+    guard let response = ask(request, version: 4, port: port, limitMs: limitMs) else { return nil }
+    return (response.brokers.map(\.nodeID).sorted(), response.controllerID)
+  }
+
+  /// What a controller is in its quorum: `leader` or `follower`; nil when it does not answer.
+  static func quorumRole(port: Int, limitMs: Int = 1000) -> String? {
+    let request = DescribeQuorumRequest {
+      $0.topics = [
+        .init {
+          $0.topicName = "__cluster_metadata"
+          $0.partitions = [.init { $0.partitionIndex = 0 }]
+        }
+      ]
+    }
+    guard let response = ask(request, version: 0, port: port, limitMs: limitMs) else { return nil }
+    let error = response.topics.first?.partitions.first?.errorCode ?? response.errorCode
+    // Only the leader describes the quorum.
+    return error == ErrorCode.none.rawValue && response.errorCode == 0 ? "leader" : "follower"
+  }
+
+  /// One request on a connection of its own; nil when there is no answer in time.
+  private static func ask<R: KafkaRequest>(
+    _ request: R, version: Int16, port: Int, limitMs: Int
+  ) -> R.Response? {
+    guard let wire = connect(port: port, limitMs: limitMs) else { return nil }
+    defer { close(wire) }
     var writer = ByteWriter()
     let frame = writer.beginFrame()
-    writer.writeInt16(MetadataRequest.apiKey.rawValue)
-    writer.writeInt16(version)
-    writer.writeInt32(1)
-    writer.writeInt16(-1)
+    RequestHeader(apiKey: R.apiKey, apiVersion: version, correlationID: 1, clientID: nil)
+      .write(to: &writer)
     request.write(to: &writer, version: version)
     writer.endFrame(frame)
     guard sendAll(wire, writer.array()), let size = receiveExactly(wire, 4) else { return nil }
@@ -48,10 +69,12 @@ enum Probe {
       let body = receiveExactly(wire, Int(length))
     else { return nil }
     var reader = ByteReader(body.span.bytes)
-    guard (try? reader.readInt32()) == 1,
-      let response = try? MetadataResponse(from: &reader, version: version)
+    guard
+      let header = try? ResponseHeader(
+        from: &reader, version: R.apiKey.responseHeaderVersion(version)),
+      header.correlationID == 1
     else { return nil }
-    return (response.brokers.map(\.nodeID).sorted(), response.controllerID)
+    return try? R.Response(from: &reader, version: version)
   }
 
   // MARK: Sockets

@@ -135,20 +135,10 @@ public final class LogManager: Sendable {
   /// Takes a log out of service. Its directory is renamed, and removed `file.delete.delay.ms`
   /// later.
   public func delete(_ partition: TopicPartition, now: WallTime) throws(LogError) {
-    let taken = state.withLock { state in
-      state.cleaner.forget(partition)
-      return (
-        state.logs.removeValue(forKey: partition),
-        state.directories.removeValue(forKey: partition)
-      )
-    }
-    guard let log = taken.0, let home = taken.1 else { return }
+    guard let (log, home) = takeOut(partition) else { return }
     let delay = log.config.fileDeleteDelayMs
-    let unique =
-      String(UInt64.random(in: .min ... .max), radix: 16)
-      + String(UInt64.random(in: .min ... .max), radix: 16)
     let name = LogDirectoryName.name(
-      for: partition, role: .deleted, unique: String(unique.prefix(32)))
+      for: partition, role: .deleted, unique: Self.uniqueName())
     do {
       try log.moveDirectory(to: "\(home.path)/\(name)")
     } catch {
@@ -156,6 +146,25 @@ public final class LogManager: Sendable {
       throw error
     }
     state.withLock { $0.condemned.append(("\(home.path)/\(name)", now.milliseconds.adding(delay))) }
+  }
+
+  /// Forgets a log; nil if there is none.
+  func takeOut(_ partition: TopicPartition) -> (PartitionLog, LogDirectory)? {
+    state.withLock { state in
+      state.cleaner.forget(partition)
+      guard let log = state.logs.removeValue(forKey: partition),
+        let home = state.directories.removeValue(forKey: partition)
+      else { return nil }
+      return (log, home)
+    }
+  }
+
+  /// Thirty-two hexadecimal digits for a directory's name.
+  static func uniqueName() -> String {
+    let digits =
+      String(UInt64.random(in: .min ... .max), radix: 16)
+      + String(UInt64.random(in: .min ... .max), radix: 16)
+    return String(digits.prefix(32))
   }
 
   /// Applies changed topic settings to the topic's logs.

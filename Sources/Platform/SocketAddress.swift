@@ -24,6 +24,30 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
     self = IPAddress(six, scope: 0)
   }
 
+  /// Reads 4 or 16 bytes in network order; nil for any other number of them.
+  public init?(bytes: [UInt8]) {
+    switch bytes.count {
+    case 4: self = .v4(bytes.reduce(0) { $0 << 8 | UInt32($1) })
+    case 16:
+      self = .v6(
+        high: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) },
+        low: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }, scope: 0)
+    default: return nil
+    }
+  }
+
+  /// 4 or 16 bytes in network order.
+  public var bytes: [UInt8] {
+    func bigEndian<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
+      withUnsafeBytes(of: value.bigEndian) { Array($0) }
+    }
+    switch self {
+    case .v4(let bits): return bigEndian(bits)
+    case .v6(let high, let low, _):
+      return mappedV4.map(bigEndian) ?? bigEndian(high) + bigEndian(low)
+    }
+  }
+
   init(_ address: in6_addr, scope: UInt32) {
     let (high, low) = withUnsafeBytes(of: address) {
       ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))

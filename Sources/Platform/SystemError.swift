@@ -37,6 +37,8 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
 
   public var isNotFound: Bool { code == ENOENT }
   public var alreadyExists: Bool { code == EEXIST }
+  /// Nobody listens at the address.
+  public var isRefused: Bool { code == ECONNREFUSED }
   /// The disk or the quota is full.
   public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
   /// Nothing can be done now without waiting.

@@ -52,9 +52,13 @@ extension BrokerConfig {
 
   /// Listeners, sockets and their limits.
   public struct Network: Sendable {
+    /// Those of the broker; empty for a node that is a controller only.
     public let listeners: [Listener]
     /// The same as `listeners` where nothing is advertised; hosts may be empty then.
     public let advertisedListeners: [Listener]
+    /// Those of the controller, where the node is one.
+    public let controllerListeners: [Listener]
+    public let advertisedControllerListeners: [Listener]
     /// Name of the listener that brokers use among themselves, in capitals.
     public let interBrokerListenerName: String
     public let securityProtocols: [String: SecurityProtocol]
@@ -79,10 +83,16 @@ extension BrokerConfig {
     public let connectionSetupTimeoutMaxMs: Int64
     public let requestTimeoutMs: Int64
 
-    init(_ values: ConfigValues, isListenersGiven: Bool) throws(SettingsError) {
-      let map = try Listener.parseMap(
+    init(
+      _ values: ConfigValues, _ quorum: Quorum, isListenersGiven: Bool, isMapGiven: Bool
+    ) throws(SettingsError) {
+      var map = try Listener.parseMap(
         values.text("listener.security.protocol.map") ?? "",
         key: "listener.security.protocol.map", origin: nil)
+      // Without a map of somebody's own, listeners of controllers are PLAINTEXT.
+      for name in quorum.controllerListenerNames where !isMapGiven && map[name] == nil {
+        map[name] = .plaintext
+      }
       securityProtocols = map
       var listeners = try Listener.parse(
         values.text("listeners") ?? "", map: map, key: "listeners", origin: nil)
@@ -90,11 +100,19 @@ extension BrokerConfig {
       if !isListenersGiven {
         for index in listeners.indices { listeners[index].host = "127.0.0.1" }
       }
-      self.listeners = listeners
-      advertisedListeners =
+      let advertised =
         if let text = values.name("advertised.listeners") {
           try Listener.parse(text, map: map, key: "advertised.listeners", origin: nil)
         } else { listeners }
+      let isOfController = { (listener: Listener) in
+        quorum.controllerListenerNames.contains(listener.name)
+      }
+      self.listeners = listeners.filter { !isOfController($0) }
+      controllerListeners = listeners.filter(isOfController)
+      advertisedListeners = advertised.filter { !isOfController($0) }
+      let advertisedController = advertised.filter(isOfController)
+      advertisedControllerListeners =
+        advertisedController.isEmpty ? listeners.filter(isOfController) : advertisedController
       interBrokerListenerName =
         (values.name("inter.broker.listener.name")
         ?? values.text("security.inter.broker.protocol") ?? "PLAINTEXT").uppercased()
@@ -113,7 +131,11 @@ extension BrokerConfig {
       connectionSetupTimeoutMs = values.int64("socket.connection.setup.timeout.ms")
       connectionSetupTimeoutMaxMs = values.int64("socket.connection.setup.timeout.max.ms")
       requestTimeoutMs = values.int64("request.timeout.ms")
-      try check()
+      try check(all: listeners)
+      if quorum.isBroker || quorum.isController {
+        try checkRoles(quorum)
+      }
+      if !quorum.isController || quorum.isBroker { try checkBroker() }
     }
 
     private static func perIP(_ text: String) throws(SettingsError) -> [String: Int] {
@@ -132,7 +154,44 @@ extension BrokerConfig {
       return limits
     }
 
-    private func check() throws(SettingsError) {
+    /// Which listeners a node has follows from its roles.
+    private func checkRoles(_ quorum: Quorum) throws(SettingsError) {
+      let names = quorum.controllerListenerNames.joined(separator: ",")
+      if !quorum.isController, let wrong = controllerListeners.first {
+        throw SettingsError(
+          "\(wrong.name) is one of controller.listener.names, which a node without the role "
+            + "controller must not have", key: "listeners", value: wrong.description)
+      }
+      if quorum.isController, controllerListeners.isEmpty {
+        throw SettingsError(
+          "names none of controller.listener.names=\(names), which the role controller needs",
+          key: "listeners")
+      }
+      if !quorum.isBroker, let wrong = listeners.first {
+        throw SettingsError(
+          "\(wrong.name) is not one of controller.listener.names=\(names); a node without the "
+            + "role broker has no others", key: "listeners", value: wrong.description)
+      }
+      for name in quorum.controllerListenerNames {
+        guard let found = securityProtocols[name] else {
+          throw SettingsError(
+            "listener.security.protocol.map has no entry for \(name)",
+            key: "controller.listener.names", value: names)
+        }
+        if found != .plaintext {
+          throw SettingsError(
+            "\(name) speaks \(found.rawValue); only PLAINTEXT listeners are served yet",
+            key: "controller.listener.names", value: names)
+        }
+      }
+      if quorum.controllerListenerNames.contains(interBrokerListenerName) {
+        throw SettingsError(
+          "must not be one of controller.listener.names=\(names)",
+          key: "inter.broker.listener.name", value: interBrokerListenerName)
+      }
+    }
+
+    private func check(all listeners: [Listener]) throws(SettingsError) {
       guard !listeners.isEmpty else { throw SettingsError("names no listener", key: "listeners") }
       let names = listeners.map(\.name)
       guard Set(names).count == names.count else {
@@ -147,7 +206,7 @@ extension BrokerConfig {
           "\(listener.name) speaks \(listener.securityProtocol.rawValue); only PLAINTEXT listeners "
             + "are served yet", key: "listeners", value: listener.description)
       }
-      for listener in advertisedListeners {
+      for listener in advertisedListeners + advertisedControllerListeners {
         if listener.host == "0.0.0.0" || listener.host == "::" {
           throw SettingsError(
             "nobody can connect to \(listener.host); name an address others can reach",
@@ -159,12 +218,6 @@ extension BrokerConfig {
             value: listener.description)
         }
       }
-      guard advertisedListeners.contains(where: { $0.name == interBrokerListenerName }) else {
-        throw SettingsError(
-          "is not among the advertised listeners "
-            + advertisedListeners.map(\.name).joined(separator: ", "),
-          key: "inter.broker.listener.name", value: interBrokerListenerName)
-      }
       if queuedMaxRequestBytes > 0, queuedMaxRequestBytes < Int64(requestMaxBytes) {
         throw SettingsError(
           "must be at least socket.request.max.bytes=\(requestMaxBytes)",
@@ -174,6 +227,19 @@ extension BrokerConfig {
         throw SettingsError(
           "0 lets nobody in unless max.connections.per.ip.overrides names somebody",
           key: "max.connections.per.ip")
+      }
+    }
+
+    /// What only a broker needs.
+    private func checkBroker() throws(SettingsError) {
+      guard !listeners.isEmpty else {
+        throw SettingsError("names no listener of the broker", key: "listeners")
+      }
+      guard advertisedListeners.contains(where: { $0.name == interBrokerListenerName }) else {
+        throw SettingsError(
+          "is not among the advertised listeners "
+            + advertisedListeners.map(\.name).joined(separator: ", "),
+          key: "inter.broker.listener.name", value: interBrokerListenerName)
       }
     }
   }

@@ -17,6 +17,7 @@ public struct BrokerConfig: Sendable {
   public let identity: Identity
   public let network: Network
   public let zooKeeper: ZooKeeper
+  public let quorum: Quorum
   public let log: Log
   public let replication: Replication
   public let topics: Topics
@@ -47,7 +48,10 @@ public struct BrokerConfig: Sendable {
     self.values = values
     var warnings = warnings
     identity = try Identity(values)
-    network = try Network(values, isListenersGiven: sources["listeners"] != nil)
+    quorum = try Quorum(values)
+    network = try Network(
+      values, quorum, isListenersGiven: sources["listeners"] != nil,
+      isMapGiven: sources["listener.security.protocol.map"] != nil)
     zooKeeper = try ZooKeeper(values)
     log = try Log(values)
     replication = try Replication(values)
@@ -56,7 +60,7 @@ public struct BrokerConfig: Sendable {
     producers = Producers(values)
     metrics = Metrics(values)
     topicDefaults = TopicConfig(ConfigValues.topicDefaults(of: values))
-    if identity.processRoles.isEmpty, log.directories.count != Set(log.directories).count {
+    if log.directories.count != Set(log.directories).count {
       warnings.append("log.dirs: a directory is named twice")
     }
     self.warnings = warnings
@@ -119,6 +123,11 @@ public struct BrokerConfig: Sendable {
         warnings.append("\(setting.origin): \(setting.key) has no effect: \(reason)")
       }
       if key.name == setting.key { values.set(key.name, value) }
+    }
+    if values.list("process.roles").isEmpty {
+      for setting in sources.settings where ConfigTable.isForKRaftOnly(setting.key) {
+        warnings.append("\(setting.origin): \(setting.key) has no effect in ZooKeeper mode")
+      }
     }
     // Either name of the broker's id stands for both.
     if let given = sources["broker.id"], sources["node.id"] == nil {

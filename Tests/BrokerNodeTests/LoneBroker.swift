@@ -3,6 +3,8 @@ import Foundation
 import Glibc
 import KafkaMessages
 import KafkaProtocol
+import LogStorage
+import MetadataLog
 import Metadata
 import Platform
 import Settings
@@ -101,7 +103,8 @@ final class LoneBroker {
       state.partitionEpoch = epoch.partition
       state.replicas = replicas
       state.isNew = epoch.leader == 1
-      _ = node.services.replicas.assign(state, topic: topic, topicID: known.topicID)
+      _ = node.services.replicas.assign(
+        ReplicaAssignment(state, topic: topic, topicID: known.topicID))
       known.partitionStates.append(
         .init {
           $0.partitionIndex = index
@@ -124,8 +127,16 @@ private final class MadeUpCluster: ClusterMembership {
 
   init(whileJoining: (@Sendable (UInt16) -> Void)?) { self.whileJoining = whileJoining }
 
-  func connect() throws(StartupError) -> String { "AAAAAAAAAAAAAAAAAAAAAA" }
-  func generateBrokerID() throws(StartupError) -> BrokerID { BrokerID(1001) }
+  var apis: ApiTable { .zooKeeperBroker }
+  var epochOfCleanShutdown: BrokerEpoch { .none }
+  func identify(_ logs: LogManager) throws(StartupError) -> ClusterIdentity {
+    ClusterIdentity(clusterID: "AAAAAAAAAAAAAAAAAAAAAA", brokerID: BrokerID(1))
+  }
+  func controllerChannel(_ services: BrokerServices, on loop: EventLoop) -> any ControllerChannel {
+    BrokerControllerChannel(services: services, loop: loop)
+  }
+  func readyLine(_ id: BrokerID) -> String { "started" }
+  func handOver() {}
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError) {
     whileJoining?(endpoints[0].port)
     services.brokerEpoch = BrokerEpoch(1)

@@ -29,7 +29,8 @@ import Testing
       "Platform>Containers", "Records>Compression", "KafkaMessages>KafkaProtocol",
       "KafkaRecords>KafkaProtocol", "LogStorage>Platform", "HTTP>Transport",
       "KafkaClient>Transport", "ZooKeeperClient>Transport", "CommandLineTools>LocalCluster",
-      "CommandLineTools>LogStorage",
+      "CommandLineTools>LogStorage", "KafkaTransport>Transport",
+      "MetadataLog>LogStorage", "MetadataLog>Transport", "MetadataLog>KafkaTransport",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {

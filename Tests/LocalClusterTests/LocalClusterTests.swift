@@ -25,7 +25,12 @@ import Testing
     }
     #expect(problem(ClusterPlan(coordinators: 2)).contains("--coordinators 2"))
     #expect(problem(ClusterPlan(brokers: 0)).contains("--brokers 0"))
-    #expect(problem(ClusterPlan(mode: .kraft)).contains("kraft is not supported"))
+    #expect(problem(ClusterPlan(mode: .kraft)).contains("mode kraft"))
+    var four = ClusterPlan(mode: .kraft)
+    four.quorum = QuorumPlan(controllers: 4)
+    #expect(problem(four).contains("--controllers 4"))
+    four.quorum = QuorumPlan(controllers: 3, controllerPort: 9092)
+    #expect(problem(four).contains("would both listen on port 9092"))
     #expect(problem(ClusterPlan(brokerPort: 2182)).contains("would both listen on port 2182"))
     #expect(problem(ClusterPlan(brokerPort: 65535)).contains("port 65536"))
   }
@@ -44,6 +49,44 @@ import Testing
     #expect(text.contains("num.partitions=4\n"))
     #expect(!text.contains("num.partitions=1\n"))
     #expect(text.contains("default.replication.factor=1\n"))
+  }
+
+  @Test func controllersStandApartOrWithinBrokers() throws {
+    var plan = ClusterPlan(mode: .kraft)
+    plan.quorum = QuorumPlan()
+    try plan.validate()
+    #expect(
+      plan.members.map(\.name) == [
+        "controller-101", "controller-102", "controller-103", "broker-1", "broker-2", "broker-3",
+      ])
+    #expect(plan.quorum?.voters == "101@127.0.0.1:9193,102@127.0.0.1:9194,103@127.0.0.1:9195")
+    plan.brokers = 1
+    plan.quorum = QuorumPlan(controllers: 1, isCombined: true)
+    try plan.validate()
+    #expect(plan.members.map(\.name) == ["broker-1"])
+    #expect(plan.members[0].ports == [9092, 9404, 9193])
+    #expect(plan.quorum?.voters == "1@127.0.0.1:9193")
+  }
+
+  @Test func directoriesAreFormattedOnce() throws {
+    let home = try Fixtures.temporaryFolder()
+    defer { try? FileManager.default.removeItem(at: home) }
+    let folder = ClusterFolder(home.path)
+    var plan = ClusterPlan(mode: .kraft, brokers: 1)
+    plan.quorum = QuorumPlan(controllers: 1)
+    plan.quorum?.clusterID = "q1Sh-9_ISia_zwGINzRvyQ"
+    for member in plan.members { try plan.prepare(member, in: folder) }
+    func meta(_ member: ClusterMember) throws -> String {
+      let file = folder.folder(of: member).appending(path: "data/meta.properties")
+      return try String(contentsOf: file, encoding: .utf8)
+    }
+    let first = try plan.members.map(meta)
+    #expect(first[0].contains("node.id=101\n") && first[0].contains("version=1\n"))
+    #expect(first[1].contains("node.id=1\n") && first[1].contains("q1Sh-9_ISia_zwGINzRvyQ"))
+    let config = try String(contentsOf: folder.config(of: plan.members[0]), encoding: .utf8)
+    #expect(config.contains("process.roles=controller\n"))
+    for member in plan.members { try plan.prepare(member, in: folder) }
+    #expect(try plan.members.map(meta) == first)
   }
 
   @Test func aPidFileOfSomebodyElseIsNoProcess() throws {

@@ -52,8 +52,7 @@ import Values
     ),
     (
       "process.roles=broker",
-      "server.properties:4: process.roles=broker: KRaft mode is not supported yet: remove this key "
-        + "for ZooKeeper mode"
+      "controller.listener.names: is required when process.roles is set"
     ),
     (
       "ssl.keystore.password=hush",

@@ -1,12 +1,19 @@
 """Shared fixtures. A cluster is expensive: tests that only use one share it per module."""
 
+import os
+
 import pytest
 
 from harness import BIN, Cluster, Ensemble
 
+MODES = [mode for mode in os.environ.get("JACKDAW_MODES", "zookeeper,kraft").split(",") if mode]
+
 
 def pytest_configure(config):
-    missing = [name for name in ("jackdaw-coordinator", "jackdaw-broker", "jackdaw")
+    for mode in ("zookeeper", "kraft"):
+        config.addinivalue_line("markers", f"{mode}_only: the test says nothing in another mode")
+    missing = [name for name in (
+        "jackdaw-coordinator", "jackdaw-controller", "jackdaw-broker", "jackdaw")
                if not (BIN / name).exists()]
     if missing:
         raise pytest.UsageError(f"build first: {BIN} lacks {', '.join(missing)}")
@@ -19,10 +26,30 @@ def ensemble(tmp_path_factory):
         yield servers
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves tests of one mode out of the others."""
+    kept, left_out = [], []
+    for item in items:
+        mode = getattr(item, "callspec", None) and item.callspec.params.get("mode")
+        wrong = mode and any(
+            item.get_closest_marker(f"{other}_only") and not mode.startswith(other)
+            for other in ("zookeeper", "kraft"))
+        (left_out if wrong else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+@pytest.fixture(scope="module", params=MODES)
+def mode(request):
+    """Where the cluster keeps its metadata: zookeeper, kraft, or combined."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """Three brokers on three coordination servers."""
-    with Cluster(tmp_path_factory.mktemp("cluster")) as processes:
+def cluster(tmp_path_factory, mode):
+    """Three brokers, with three coordination servers or controllers."""
+    with Cluster(tmp_path_factory.mktemp(f"cluster-{mode}"), mode=mode) as processes:
         yield processes
 
 

@@ -60,6 +60,14 @@ def read_exactly(wire, count):
     return data
 
 
+def ask(port, api, version, body, seconds=5):
+    """One request (without its header) on a connection of its own; the response frame."""
+    request = struct.pack(">hhih", api, version, 1, -1) + body
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as wire:
+        wire.sendall(struct.pack(">i", len(request)) + request)
+        return read_exactly(wire, struct.unpack(">i", read_exactly(wire, 4))[0])
+
+
 class Process:
     """One server process with its log file."""
 
@@ -240,30 +248,39 @@ class Ensemble:
 
 
 class Broker(Process):
-    """A data broker in ZooKeeper mode."""
+    """A data broker: on an ensemble in ZooKeeper mode, on a quorum in KRaft mode."""
 
-    def __init__(self, folder, broker_id, connect, settings=None):
+    def __init__(self, folder, broker_id, store, settings=None):
         self.broker_id = broker_id
         self.port = free_port()
         self.metrics_port = free_port()
         self.data = pathlib.Path(folder) / f"broker-{broker_id}"
+        self.store = store
+        listener = f"PLAINTEXT://127.0.0.1:{self.port}"
         lines = {
-            "broker.id": broker_id,
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "advertised.listeners": listener,
             "log.dirs": self.data,
-            "zookeeper.connect": connect,
-            "zookeeper.session.timeout.ms": 6000,
             "offsets.topic.replication.factor": 3,
             "offsets.topic.num.partitions": 6,
             "group.initial.rebalance.delay.ms": 0,
             "num.network.threads": 2,
             "jackdaw.metrics.port": self.metrics_port,
-            **(settings or {}),
         }
-        config = pathlib.Path(folder) / f"server-{broker_id}.properties"
-        config.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
-        super().__init__(f"broker-{broker_id}", [BIN / "jackdaw-broker", config], folder)
+        if isinstance(store, Ensemble):
+            lines.update({
+                "broker.id": broker_id, "listeners": listener, "zookeeper.connect": store.connect,
+                "zookeeper.session.timeout.ms": 6000})
+        else:
+            lines.update(kraft.broker_settings(broker_id, listener, store, settings))
+        lines.update(settings or {})
+        self.config = pathlib.Path(folder) / f"server-{broker_id}.properties"
+        self.config.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+        super().__init__(f"broker-{broker_id}", [BIN / "jackdaw-broker", self.config], folder)
+
+    def start(self):
+        if not isinstance(self.store, Ensemble) and not self.data.exists():
+            kraft.format_directories(self.config, self.store.cluster_id)
+        return super().start()
 
     @property
     def address(self):
@@ -271,11 +288,14 @@ class Broker(Process):
 
 
 class Cluster:
-    """Brokers 1…n on a coordination ensemble; `each` has settings of single brokers."""
+    """Brokers 1…n with what holds their metadata: a coordination ensemble (mode zookeeper), a
+    controller quorum (kraft), or each other (combined). `store` is the one or the other;
+     `each` has settings of single brokers."""
 
-    def __init__(self, folder, brokers=3, coordinators=3, real=(), settings=None, each=None):
+    def __init__(self, folder, brokers=3, coordinators=3, real=(), settings=None,
+                 each=None, mode="zookeeper"):
         self.folder = pathlib.Path(folder)
-        self.ensemble = Ensemble(self.folder, coordinators, real)
+        self.mode = mode
         spread = {
             "offsets.topic.replication.factor": min(brokers, 3),
             "transaction.state.log.replication.factor": min(brokers, 3),
@@ -283,18 +303,35 @@ class Cluster:
             "min.insync.replicas": min(brokers, 2),
             **(settings or {}),
         }
+        if mode == "zookeeper":
+            self.store = Ensemble(self.folder, coordinators, real)
+        elif mode == "combined":
+            self.store = kraft.CombinedQuorum(brokers)
+        else:
+            # Controllers check and place by the same defaults.
+            shared = {key: value for key, value in spread.items()
+                      if key in ("default.replication.factor", "min.insync.replicas")}
+            self.store = kraft.Quorum(self.folder, coordinators, shared)
         self.brokers = {
-            number: Broker(self.folder, number, self.ensemble.connect,
+            number: Broker(self.folder, number, self.store,
                            {**spread, **(each or {}).get(number, {})})
             for number in range(1, brokers + 1)}
 
+    @property
+    def ensemble(self):
+        return self.store if self.mode == "zookeeper" else None
+
     def __enter__(self):
-        self.ensemble.__enter__()
-        for broker in self.brokers.values():
-            broker.start()
-        for broker in self.brokers.values():
-            broker.wait_for_line("started", 60)
-        self.wait_until_known()
+        self.store.__enter__()
+        try:
+            for broker in self.brokers.values():
+                broker.start()
+            for broker in self.brokers.values():
+                broker.wait_for_line("started", 60)
+            self.wait_until_known()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def wait_until_known(self, seconds=60):
@@ -304,11 +341,7 @@ class Cluster:
                        f"{broker.name} knows the cluster\n{broker.tail()}")
 
     def is_known_to(self, broker):
-        request = struct.pack(">hhih", 3, 4, 1, -1) + struct.pack(">ib", 0, 0)
-        with socket.create_connection(("127.0.0.1", broker.port), timeout=2) as wire:
-            wire.sendall(struct.pack(">i", len(request)) + request)
-            size = struct.unpack(">i", read_exactly(wire, 4))[0]
-            body = read_exactly(wire, size)
+        body = ask(broker.port, 3, 4, struct.pack(">ib", 0, 0))
         count = struct.unpack_from(">i", body, 8)[0]
         position = 12
         for _ in range(count):
@@ -326,7 +359,7 @@ class Cluster:
             if broker.is_running:
                 broker.resume()
                 broker.kill()
-        self.ensemble.__exit__()
+        self.store.__exit__()
 
     @property
     def bootstrap(self):
@@ -341,3 +374,6 @@ class Cluster:
         broker.start()
         broker.wait_for_port(broker.port, 60)
         return broker
+
+
+import kraft  # noqa: E402  its classes build on those above

@@ -82,8 +82,8 @@ class Traffic:
 
 
 @pytest.fixture
-def fresh(tmp_path):
-    with Cluster(tmp_path, settings={"controlled.shutdown.enable": "true"}) as cluster:
+def fresh(tmp_path, mode):
+    with Cluster(tmp_path, settings={"controlled.shutdown.enable": "true"}, mode=mode) as cluster:
         yield cluster
 
 
@@ -145,17 +145,18 @@ def test_controlled_shutdown(fresh):
 
 
 @pytest.mark.parametrize("victim", ["leader", "follower"])
-def test_kill_a_coordinator(fresh, victim):
+def test_kill_a_server_with_the_metadata(fresh, victim):
+    """A coordination server or a controller: the one that leads, and another."""
     admin = make_topic(fresh, "drill")
     with Traffic(fresh.bootstrap, "drill") as traffic:
         traffic.flows()
-        leader = fresh.ensemble.leader()
+        leader = fresh.store.leader()
         server = leader if victim == "leader" else next(
-            s for s in fresh.ensemble.servers.values() if s is not leader)
+            s for s in fresh.store.servers.values() if s is not leader)
         server.kill()
         traffic.flows(500)
         server.start()
-        fresh.ensemble.wait_until_serving()
+        fresh.store.wait_until_serving()
         traffic.flows()
     # The metadata path works again: a topic can be created.
     make_topic(fresh, "afterwards", 1)

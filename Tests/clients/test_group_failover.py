@@ -10,8 +10,8 @@ from harness import Cluster, wait_until
 
 
 @pytest.fixture
-def fresh(tmp_path):
-    with Cluster(tmp_path) as processes:
+def fresh(tmp_path, mode):
+    with Cluster(tmp_path, mode=mode) as processes:
         yield processes
 
 

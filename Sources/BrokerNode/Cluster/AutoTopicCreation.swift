@@ -26,7 +26,7 @@ enum AutoTopicCreation {
     var request = CreateTopicsRequest()
     request.timeoutMs = Int32(clamping: services.config.network.requestTimeoutMs)
     request.topics = new.map { topic($0, services) }
-    services.controllerChannel.call(request, version: 7) { result in
+    services.controllerChannel.call(request, versions: 5...7) { result in
       underWay.withLock { $0.subtract(new) }
       switch result {
       case .failure(let error):

@@ -1,22 +1,35 @@
 /// How a broker takes part in its cluster: where it learns who the cluster is, makes itself known,
-/// and takes its turn as controller. Implemented over ZooKeeper in `Controller/`.
+/// and how it leaves. Over ZooKeeper in `Controller/`, over a controller quorum in `KRaft/`.
+import LogStorage
 import Metadata
+import MetadataLog
 import Platform
 import Settings
+import Telemetry
 import Values
 
 /// Methods that throw block, and are called on the starting thread only, in the order given here.
 protocol ClusterMembership: AnyObject, Sendable {
-  /// Reaches the coordination service, creates what must be there, and finds out the cluster's id.
-  func connect() throws(StartupError) -> String
+  /// What the broker serves in this kind of cluster.
+  var apis: ApiTable { get }
 
-  /// A broker id nobody else has, for `broker.id.generation.enable`.
-  func generateBrokerID() throws(StartupError) -> BrokerID
+  /// Finds out which cluster this is and who the broker is in it, and that the log directories
+  /// belong to both.
+  func identify(_ logs: LogManager) throws(StartupError) -> ClusterIdentity
 
-  /// Registers the broker and begins to take part in elections. On return the broker epoch is in
-  /// `services.brokerEpoch`, `services.controller` is set, and stored configurations have been
-  /// applied. Sessions that expire later are renewed without anybody's help.
+  /// Requests to the controller; they are sent from `loop`.
+  func controllerChannel(_ services: BrokerServices, on loop: EventLoop) -> any ControllerChannel
+
+  /// Makes the broker known and waits until it may serve. On return the broker epoch is in
+  /// `services.brokerEpoch` and stored configurations have been applied. Registrations that expire
+  /// later are renewed without anybody's help.
   func join(_ services: BrokerServices, endpoints: [Endpoint]) throws(StartupError)
+
+  /// Makes a `join` that waits for others throw; from any thread.
+  func abandonStart()
+
+  /// The line that says that the broker serves; scripts wait for it.
+  func readyLine(_ id: BrokerID) -> String
 
   /// Reads topics' configurations again before replicas are made by them; `completion` comes on
   /// any thread.
@@ -30,6 +43,13 @@ protocol ClusterMembership: AnyObject, Sendable {
   /// Tells the controller that a log directory of this broker has failed.
   func reportFailedDirectory()
 
+  /// Controlled shutdown: asks the controller to lead this broker's partitions elsewhere, and
+  /// blocks until it has, or has not for as long as the configuration allows.
+  func handOver()
+
+  /// What the mark of a clean shutdown says of this broker (KIP-966); -1 in ZooKeeper mode.
+  var epochOfCleanShutdown: BrokerEpoch { get }
+
   /// Gives up the registration and, if this is the controller, the office.
   func leave()
 }
@@ -39,10 +59,19 @@ extension ClusterMembership {
   func confirmController(
     _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void
   ) { completion(true) }
+
+  /// Where every wait has a limit of its own there is nothing to do.
+  func abandonStart() {}
+}
+
+/// Who a broker is, and where.
+struct ClusterIdentity: Sendable {
+  var clusterID: String
+  var brokerID: BrokerID
+  var directories = LogDirectoryIDs()
+  /// Where the broker's metrics go.
+  var metrics = Metrics()
 }
 
 /// Why a broker cannot start: one line for a person.
-struct StartupError: Error, CustomStringConvertible {
-  let description: String
-  init(_ description: String) { self.description = description }
-}
+typealias StartupError = MetadataLog.StartupError

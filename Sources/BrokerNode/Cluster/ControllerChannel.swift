@@ -1,63 +1,21 @@
-/// Requests to whoever is the controller, from its loop.
+/// Requests to the active controller, wherever it is.
 ///
-/// The controller is found through the metadata; a request goes out once and reports failure, and
-/// callers with something to insist on (ISR changes, shutdown) repeat it.
+/// In ZooKeeper mode the controller is a broker (`Controller/BrokerControllerChannel`), in KRaft
+/// mode one of the quorum (`KRaft/QuorumControllerChannel`).
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
-import Telemetry
-import Transport
-import Values
 
-final class ControllerChannel: @unchecked Sendable {  // confined to `loop`
-  let loop: EventLoop
-  private let services: BrokerServices
-  private var channel: PeerChannel?
-  private var target: (id: BrokerID, host: String, port: UInt16)?
-  private static let log = Log("controller-channel")
-
-  init(services: BrokerServices, loop: EventLoop) {
-    self.services = services
-    self.loop = loop
-  }
-
-  /// Sends from any thread; `completion` runs on `loop`.
+protocol ControllerChannel: AnyObject, Sendable {
+  /// Sends from any thread; `completion` runs on the channel's loop, once.
+  ///
+  /// - Parameter versions: the highest that the controller serves is used; where versions are
+  ///   agreed and not asked for, the upper bound.
   func call<R: KafkaRequest>(
-    _ request: R, version: Int16,
-    _ completion: @escaping @Sendable (Result<R.Response, PeerError>) -> Void
-  ) {
-    loop.execute { [self] in
-      guard let channel = currentChannel() else {
-        completion(.failure(.disconnected("no controller is known")))
-        return
-      }
-      channel.call(request, version: version, completion)
-    }
-  }
+    _ request: R, versions: ClosedRange<Int16>,
+    _ completion: @escaping @Sendable (Result<R.Response, PeerError>) -> Void)
 
-  private func currentChannel() -> PeerChannel? {
-    let id = services.metadata.controllerID
-    let listener = services.config.network.interBrokerListenerName
-    guard id != .none, let endpoint = services.metadata.broker(id)?.endpoint(listener) else {
-      return nil
-    }
-    if let target, target == (id, endpoint.host, endpoint.port), let channel { return channel }
-    channel?.close()
-    target = (id, endpoint.host, endpoint.port)
-    let made = PeerChannel(
-      to: endpoint.host, port: endpoint.port, on: loop,
-      clientID: "\(services.brokerID.rawValue)", name: "controller \(id.rawValue)",
-      timeoutMs: services.config.replication.controllerSocketTimeoutMs,
-      limits: services.peerLimits())
-    channel = made
-    return made
-  }
-
-  func close() {
-    loop.execute { [self] in
-      channel?.close()
-      channel = nil
-      target = nil
-    }
-  }
+  /// Ends the connection; what is outstanding fails.
+  func close()
 }

@@ -1,7 +1,8 @@
 /// What this broker knows of the cluster, for answering clients and finding peers.
 ///
 /// In ZooKeeper mode the controller's UpdateMetadata requests feed it, and the watcher of
-/// configuration changes. Readers get an immutable image; copies share what did not change.
+/// configuration changes; in KRaft mode the publisher of the metadata log. Readers get an immutable
+/// image; copies share what did not change.
 import KafkaMessages
 import KafkaRecords
 import Metadata
@@ -13,13 +14,30 @@ final class MetadataCache: Sendable {
     var image = MetadataImage()
     var controllerID = BrokerID.none
     var controllerEpoch = ControllerEpoch(-1)
+    /// The image comes from the metadata log: the controller is no broker.
+    var isFromLog = false
+    /// The offset of the last record in the image, as the epoch of features.
+    var offset: Int64 = -1
+    /// The level of `kraft.version`, which no metadata record tells.
+    var kraftVersion: Int16 = 0
   }
 
   private let state = Mutex(State())
 
   var image: MetadataImage { state.withLock { $0.image } }
-  /// `.none` while the controller is unknown.
+  /// `.none` while the controller is unknown, and in KRaft mode.
   var controllerID: BrokerID { state.withLock { $0.controllerID } }
+  /// In KRaft mode the offset that the image stands for; else -1.
+  var offset: Int64 { state.withLock { $0.offset } }
+
+  /// What clients are told the controller is; `.none` while there is none. In KRaft mode any live
+  /// broker will do, because all forward to the controller (KIP-590).
+  func advertisedController() -> BrokerID {
+    state.withLock { state in
+      if state.isFromLog { return state.image.brokers.alive.randomElement()?.id ?? .none }
+      return state.image.brokers.isAlive(state.controllerID) ? state.controllerID : .none
+    }
+  }
 
   func topic(_ name: String) -> TopicImage? { state.withLock { $0.image.topics[name] } }
   func topic(_ id: Uuid) -> TopicImage? { state.withLock { $0.image.topics[id] } }
@@ -29,9 +47,35 @@ final class MetadataCache: Sendable {
   }
   func broker(_ id: BrokerID) -> BrokerImage? { state.withLock { $0.image.brokers[id] } }
   func isAlive(_ id: BrokerID) -> Bool { state.withLock { $0.image.brokers.isAlive(id) } }
-  var aliveBrokers: [BrokerID] { state.withLock { $0.image.brokers.alive.map(\.id) } }
+  /// The brokers that may join an ISR: alive, and not about to leave (KIP-841).
+  var isrCandidates: [BrokerID] {
+    state.withLock { state in
+      state.image.brokers.alive.filter { !$0.isInControlledShutdown }.map(\.id)
+    }
+  }
   func configs(_ resource: ConfigResource) -> [String: String] {
     state.withLock { $0.image.configs[resource] }
+  }
+
+  /// Takes over an image of the metadata log.
+  func publish(_ image: MetadataImage, offset: Int64) {
+    state.withLock { state in
+      state.image = image
+      state.offset = offset
+      state.isFromLog = true
+    }
+  }
+
+  func setKRaftVersion(_ level: Int16) { state.withLock { $0.kraftVersion = level } }
+
+  /// The finalized levels of features and the offset that they are of; nil in ZooKeeper mode.
+  var finalizedFeatures: (levels: [String: Int16], epoch: Int64)? {
+    state.withLock { state in
+      guard state.isFromLog else { return nil }
+      var levels = state.image.features
+      if state.kraftVersion > 0 { levels[SupportedFeatures.kraftVersion] = state.kraftVersion }
+      return (levels, state.offset)
+    }
   }
 
   /// Replaces what is set for a resource.

@@ -53,7 +53,7 @@ final class ProducerIDBlocks: Sendable {
     var request = AllocateProducerIdsRequest()
     request.brokerID = services.brokerID.rawValue
     request.brokerEpoch = services.brokerEpoch.rawValue
-    services.controllerChannel.call(request, version: 0) { [self] result in
+    services.controllerChannel.call(request, versions: 0...0) { [self] result in
       switch result {
       case .success(let response) where response.errorCode == 0:
         took(response.producerIDStart, Int64(response.producerIDLen))

@@ -2,6 +2,7 @@
 /// needs from the store before it can begin.
 import Control
 import KafkaRecords
+import KafkaTransport
 import Metadata
 import Platform
 import Settings

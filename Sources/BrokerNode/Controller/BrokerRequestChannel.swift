@@ -3,6 +3,7 @@
 import Control
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Metadata
 import Platform
 import Telemetry

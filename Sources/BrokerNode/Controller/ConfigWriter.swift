@@ -2,6 +2,7 @@
 import Control
 import KafkaProtocol
 import Metadata
+import MetadataLog
 import Settings
 import Values
 
@@ -120,38 +121,5 @@ final class ConfigWriter: @unchecked Sendable {  // confined to the session's lo
 
 extension BrokerServices {
   /// What the controller decides by, from the settings as they are now.
-  var controllerOptions: ControllerOptions {
-    let config = currentConfig
-    var options = ControllerOptions()
-    options.defaultPartitions = config.topics.defaultPartitions
-    options.defaultReplicationFactor = config.topics.defaultReplicationFactor
-    options.isTopicDeletionEnabled = config.topics.isDeletionEnabled
-    options.isUncleanElectionEnabled = config.topicDefaults.isUncleanLeaderElectionEnabled
-    options.isLeaderRebalanceEnabled = config.replication.isAutoLeaderRebalanceEnabled
-    options.leaderImbalancePercentage = config.replication.leaderImbalancePerBrokerPercentage
-    options.leaderImbalanceCheckIntervalSeconds = max(
-      1, config.replication.leaderImbalanceCheckIntervalMs / 1000)
-    options.hooks.validateConfig = { resource, settings in
-      do throws(SettingsError) {
-        switch resource.type {
-        case .topic: try TopicConfig.validate(overrides: settings, broker: config)
-        case .broker:
-          try BrokerConfig.validateDynamic(settings, isPerBroker: !resource.name.isEmpty)
-        default: break
-        }
-        return nil
-      } catch {
-        return Refusal(.invalidConfig, "\(error)")
-      }
-    }
-    options.hooks.isList = { resource, key in
-      let table = resource.type == .topic ? ConfigTable.topic : ConfigTable.broker
-      return table[BrokerConfig.baseName(key)]?.type == .list
-    }
-    options.hooks.defaultValue = { resource, key in
-      let table = resource.type == .topic ? ConfigTable.topic : ConfigTable.broker
-      return table[BrokerConfig.baseName(key)]?.defaultValue.nullableText
-    }
-    return options
-  }
+  var controllerOptions: ControllerOptions { ControllerOptions(currentConfig) }
 }

@@ -7,7 +7,10 @@
 import Control
 import Dispatch
 import KafkaProtocol
+import KafkaTransport
+import LogStorage
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Synchronization
@@ -25,7 +28,7 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
   private var registration: BrokerRegistration?
   private var watcher: ConfigWatcher?
   private var runner: ControllerRunner?
-  private static let log = Log("zookeeper")
+  static let log = Log("zookeeper")
 
   init(_ config: BrokerConfig, on loop: EventLoop) throws(StartupError) {
     self.config = config
@@ -38,10 +41,35 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     self.version = version
   }
 
+  var apis: ApiTable { .zooKeeperBroker }
+  var epochOfCleanShutdown: BrokerEpoch { .none }
+  /// Nil before `join`.
+  var startedServices: BrokerServices? { services }
+
+  func readyLine(_ id: BrokerID) -> String { "[KafkaServer id=\(id.rawValue)] started" }
+
+  func controllerChannel(_ services: BrokerServices, on loop: EventLoop) -> any ControllerChannel {
+    BrokerControllerChannel(services: services, loop: loop)
+  }
+
   // MARK: Start
 
+  /// Reaches the cluster, and finds or makes the broker's id. Blocks.
+  func identify(_ logs: LogManager) throws(StartupError) -> ClusterIdentity {
+    let clusterID = try connect()
+    let id: BrokerID
+    do {
+      id = try MetadataLog.MetaProperties.settle(
+        logs.liveDirectories, configured: config.identity.brokerID, clusterID: clusterID
+      ) { try self.generateBrokerID() }
+    } catch {
+      throw (error as? StartupError) ?? StartupError("log.dirs: \(error)")
+    }
+    return ClusterIdentity(clusterID: clusterID, brokerID: id)
+  }
+
   /// Connects, makes the paths that are missing, and answers the cluster's id. Blocks.
-  func connect() throws(StartupError) -> String {
+  private func connect() throws(StartupError) -> String {
     let connected = Awaited<Void>()
     loop.perform { [self] in
       session.onSession { event in
@@ -64,7 +92,7 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
   }
 
   /// A broker id from the cluster, for `broker.id=-1`. Blocks.
-  func generateBrokerID() throws(StartupError) -> BrokerID {
+  private func generateBrokerID() throws(StartupError) -> BrokerID {
     try blocking {
       ClusterZnodes.nextBrokerID(
         on: self.session, above: self.config.identity.reservedMaxID, $0)

@@ -1,6 +1,7 @@
 /// The broker's session with the ensemble, shared by all that needs znodes: reads and multis that
 /// are repeated until the connection is back, as the cluster's rules expect them to be.
 import Control
+import KafkaTransport
 import Metadata
 import Platform
 import Settings

@@ -20,7 +20,7 @@ enum MetadataHandler: ApiHandler {
     let listener = context.client.listener
     var response = MetadataResponse()
     response.clusterID = context.services.clusterID
-    response.controllerID = controllerID(in: image, context)
+    response.controllerID = context.services.metadata.advertisedController().rawValue
     response.brokers = image.brokers.alive.compactMap { broker in
       broker.endpoint(listener).map { endpoint in
         MetadataResponse.MetadataResponseBroker {
@@ -56,11 +56,6 @@ enum MetadataHandler: ApiHandler {
   ) -> [MetadataRequest.MetadataRequestTopic]? {
     guard let topics = request.topics else { return nil }
     return version == 0 && topics.isEmpty ? nil : topics
-  }
-
-  private static func controllerID(in image: MetadataImage, _ context: RequestContext) -> Int32 {
-    let id = context.services.metadata.controllerID
-    return image.brokers.isAlive(id) ? id.rawValue : -1
   }
 
   private static func topic(
@@ -128,7 +123,7 @@ struct TopicAnswers {
     }
   }
 
-  private func partition(
+  func partition(
     _ number: Int32, _ partition: PartitionImage
   ) -> MetadataResponse.MetadataResponsePartition {
     MetadataResponse.MetadataResponsePartition {

@@ -64,8 +64,9 @@ enum LeaderAndIsrHandler: ApiHandler {
     for topic in request.topicStates {
       let errors = topic.partitionStates.map { state in
         error(
-          replicas.assign(state, topic: topic.topicName, topicID: topic.topicID), state,
-          topic.topicName)
+          replicas.assign(
+            ReplicaAssignment(state, topic: topic.topicName, topicID: topic.topicID)),
+          state, topic.topicName)
       }
       if version >= 5 {
         response.topics.append(
@@ -78,7 +79,8 @@ enum LeaderAndIsrHandler: ApiHandler {
       }
     }
     for state in request.ungroupedPartitionStates {
-      let code = replicas.assign(state, topic: state.topicName, topicID: .zero)
+      let code = replicas.assign(
+        ReplicaAssignment(state, topic: state.topicName, topicID: .zero))
       response.partitionErrors.append(error(code, state, state.topicName))
     }
     return response

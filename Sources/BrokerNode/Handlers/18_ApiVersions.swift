@@ -4,7 +4,8 @@
 /// UNSUPPORTED_VERSION and the versions of ApiVersions itself, so that the client can ask again
 /// (KIP-511). From version 3 on the client names its software; names that are not
 /// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?` are INVALID_REQUEST. Features whose lowest level is
-/// 0 are shown from version 4 on only; in ZooKeeper mode there are none.
+/// 0 are shown from version 4 on only; in ZooKeeper mode there are none. In KRaft mode what is
+/// passed on to the controller is listed in the versions that the controller serves too.
 import KafkaMessages
 import KafkaProtocol
 
@@ -21,14 +22,42 @@ enum ApiVersionsHandler: ApiHandler {
       context.client.softwareName = request.clientSoftwareName
       context.client.softwareVersion = request.clientSoftwareVersion
     }
-    response.apiKeys = context.services.apis.listed.map { entry in
-      ApiVersionsResponse.ApiVersion {
-        $0.apiKey = entry.api.rawValue
-        $0.minVersion = entry.versions.lowerBound
-        $0.maxVersion = entry.versions.upperBound
+    let services = context.services
+    response.apiKeys = services.apis.listed.compactMap { entry in
+      services.servedVersions(entry).map { versions in
+        ApiVersionsResponse.ApiVersion {
+          $0.apiKey = entry.api.rawValue
+          $0.minVersion = versions.lowerBound
+          $0.maxVersion = versions.upperBound
+        }
       }
     }
+    if let finalized = services.metadata.finalizedFeatures {
+      listFeatures(finalized, in: &response, context.version)
+    }
     context.reply(response)
+  }
+
+  private static func listFeatures(
+    _ finalized: (levels: [String: Int16], epoch: Int64), in response: inout ApiVersionsResponse,
+    _ version: Int16
+  ) {
+    response.supportedFeatures = SupportedFeatures.all(withMinimumOfZero: version >= 4).map {
+      feature in
+      .init {
+        $0.name = feature.name
+        $0.minVersion = feature.minimum
+        $0.maxVersion = feature.maximum
+      }
+    }
+    response.finalizedFeaturesEpoch = finalized.epoch
+    response.finalizedFeatures = finalized.levels.sorted { $0.key < $1.key }.map { name, level in
+      .init {
+        $0.name = name
+        $0.maxVersionLevel = level
+        $0.minVersionLevel = level
+      }
+    }
   }
 
   /// Answers a version that is not known.

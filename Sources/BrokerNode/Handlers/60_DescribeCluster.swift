@@ -19,9 +19,8 @@ enum DescribeClusterHandler: ApiHandler {
       return
     }
     let image = context.services.metadata.image
-    let controller = context.services.metadata.controllerID
     response.clusterID = context.services.clusterID
-    response.controllerID = image.brokers.isAlive(controller) ? controller.rawValue : -1
+    response.controllerID = context.services.metadata.advertisedController().rawValue
     response.brokers = image.brokers.alive.compactMap { broker in
       broker.endpoint(context.client.listener).map { endpoint in
         DescribeClusterResponse.DescribeClusterBroker {

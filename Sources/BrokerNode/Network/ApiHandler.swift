@@ -31,9 +31,13 @@ protocol InPlaceHandler: SendableMetatype {
 struct ApiEntry: Sendable {
   let api: ApiKey
   let versions: ClosedRange<Int16>
+  /// What the controller answers is limited to the versions that it serves too.
+  let isForwarded: Bool
   let run: @Sendable (inout ByteReader, RequestContext) throws(ByteError) -> Void
 
-  init<H: ApiHandler>(_ handler: H.Type) {
+  /// - Parameter isForwarded: the handler passes requests on to the controller.
+  init<H: ApiHandler>(_ handler: H.Type, isForwarded: Bool = false) {
+    self.isForwarded = isForwarded
     api = H.Request.apiKey
     versions = H.versions
     run = { (reader, context) throws(ByteError) in
@@ -45,6 +49,19 @@ struct ApiEntry: Sendable {
     api = H.api
     versions = H.api.schema.stableVersions ?? H.api.versions
     run = { (reader, context) throws(ByteError) in try H.handle(&reader, context) }
+  }
+}
+
+extension ApiEntry {
+  /// An API of the controller: the request is checked to be one, and passed on as it came.
+  init<R: KafkaRequest>(forwarding request: R.Type) {
+    api = R.apiKey
+    versions = R.apiKey.schema.stableVersions ?? R.validVersions
+    isForwarded = true
+    run = { (reader, context) throws(ByteError) in
+      _ = try R(from: &reader, version: context.version)
+      Forwarding.forward(context)
+    }
   }
 }
 

@@ -40,6 +40,8 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
   private var received: [Int] = []
   private var keys: [Int] = []
   private var tickets: [WaitTable<any WaitingRequest>.Ticket] = []
+  /// Connections that came before the broker could answer anything.
+  private var held: [Connection] = []
   static let log = Log("network")
 
   init(services: BrokerServices, eventLoop: EventLoop, loopCount: Int) {
@@ -102,6 +104,18 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
     .apiVersions, .leaderAndIsr, .stopReplica, .updateMetadata, .controlledShutdown,
     .alterPartition, .allocateProducerIDs, .createTopics,
   ]
+
+  /// A new connection waits while clients are held.
+  func opened(_ connection: Connection) {
+    guard services.isHoldingClients else { return }
+    connection.hold()
+    held.append(connection)
+  }
+
+  func releaseHeld() {
+    for connection in held where connection.isOpen { connection.release() }
+    held = []
+  }
 
   // MARK: Waiting
 
@@ -254,6 +268,7 @@ final class ListenerHandler: FrameHandler {
   func opened(_ connection: Connection) {
     connection.context = ClientSession(
       listener: listener, host: connection.peer.ip.description)
+    loop.opened(connection)
   }
 
   func received(

@@ -5,7 +5,7 @@ import Telemetry
 import Values
 
 final class BrokerMetrics: Sendable {
-  let registry = Metrics()
+  let registry: Metrics
   private let perLoop: [RequestMetrics]
 
   let messagesIn: Counter
@@ -21,7 +21,9 @@ final class BrokerMetrics: Sendable {
   let isrExpands: Counter
   let failedISRUpdates: Counter
 
-  init(loopCount: Int) {
+  /// - Parameter registry: shared with the controller of the same process, if there is one.
+  init(loopCount: Int, registry: Metrics) {
+    self.registry = registry
     let shared = RequestInstruments(registry)
     perLoop = (0..<max(1, loopCount)).map { _ in RequestMetrics(shared) }
     let topics = "kafka_server_brokertopicmetrics_"

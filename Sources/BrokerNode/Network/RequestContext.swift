@@ -87,6 +87,23 @@ struct PendingReply: Sendable {
     }
   }
 
+  /// Gives an answer that is encoded already, response header included.
+  func send(encoded bytes: [UInt8]) {
+    connection.loop.execute {
+      loop.metrics.finish(api, received: received, now: connection.loop.now, hasWaited: true)
+      connection.complete(slot) { output in
+        let mark = output.beginFrame()
+        output.writeBytes(bytes)
+        output.endFrame(mark)
+      }
+    }
+  }
+
+  /// Ends the connection: there is no answer that the client could use.
+  func disconnect(_ why: String) {
+    connection.loop.execute { connection.close(.local(why)) }
+  }
+
   private func sendHere(_ response: some KafkaResponse) {
     sendHere { response.write(to: &$0, version: version) }
   }

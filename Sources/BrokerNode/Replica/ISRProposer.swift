@@ -5,6 +5,7 @@
 /// partition stands still without an answer.
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
 import Replication
 import Telemetry
@@ -42,7 +43,7 @@ final class ISRProposer: @unchecked Sendable {  // confined to `loop`
     guard inFlight.isEmpty, !waiting.isEmpty, !isRetryScheduled else { return }
     inFlight = waiting
     waiting = []
-    services.controllerChannel.call(request(), version: 3) { [self] result in
+    services.controllerChannel.call(request(), versions: 2...3) { [self] result in
       loop.execute { [self] in answered(result) }
     }
   }

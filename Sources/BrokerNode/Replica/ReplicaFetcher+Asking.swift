@@ -1,6 +1,7 @@
 /// Requests of a fetcher, and what is done with their answers.
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Replication
 import Values
 

@@ -5,6 +5,7 @@
 /// change is told to whoever waits, like any other change of a partition.
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
 import Replication
 import Settings

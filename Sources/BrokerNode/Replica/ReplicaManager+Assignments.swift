@@ -1,5 +1,4 @@
-/// Taking over what the controller assigns: LeaderAndIsr and StopReplica, on the state-change
-/// thread.
+/// Taking over what the controller assigns, on the state-change thread.
 import KafkaMessages
 import KafkaProtocol
 import LogStorage
@@ -21,23 +20,22 @@ extension ReplicaManager {
   }
 
   /// Makes this broker the leader or a follower of a partition, creating the log if there is none.
-  func assign(
-    _ wanted: LeaderAndIsrRequest.LeaderAndIsrPartitionState, topic: String, topicID: Uuid
-  ) -> ErrorCode {
-    let assignment = PartitionAssignment(wanted)
-    guard assignment.replicas.contains(services.brokerID) else { return .unknownTopicOrPartition }
-    let at = TopicPartition(topic, wanted.partitionIndex)
-    let partition = services.partitions.findOrMake(at) { index in
+  func assign(_ wanted: ReplicaAssignment) -> ErrorCode {
+    guard wanted.state.replicas.contains(services.brokerID) else {
+      return .unknownTopicOrPartition
+    }
+    let topic = wanted.at.topic
+    let partition = services.partitions.findOrMake(wanted.at) { index in
       Partition(
-        at, index: index,
+        wanted.at, index: index,
         replica: PartitionReplica(
           localID: services.brokerID, limits: limits(services.topicConfig(topic))))
     }
-    services.partitions.note(topicID, of: topic)
+    services.partitions.note(wanted.topicID, of: topic)
     do throws(PartitionFailure) {
-      try open(partition, topicID: topicID, isNew: wanted.isNew)
+      try open(partition, wanted)
       let effects = try partition.assign(
-        assignment, eligible: services.metadata.aliveBrokers, at: Clock.now())
+        wanted.state, eligible: services.metadata.isrCandidates, at: Clock.now())
       if effects == [.ignoredAssignment] { return .staleControllerEpoch }
       perform(effects, partition, on: nil)
       return .none
@@ -48,8 +46,9 @@ extension ReplicaManager {
   }
 
   private func open(
-    _ partition: Partition, topicID: Uuid, isNew: Bool
+    _ partition: Partition, _ wanted: ReplicaAssignment
   ) throws(PartitionFailure) {
+    let topicID = wanted.topicID
     let known = partition.state.withLock { ($0.log, $0.topicID, $0.isOffline) }
     if known.2 { throw PartitionFailure(.kafkaStorageError) }
     if !topicID.isZero, !known.1.isZero, known.1 != topicID {
@@ -61,7 +60,7 @@ extension ReplicaManager {
     }
     let log: PartitionLog
     do throws(LogError) {
-      log = try openLog(partition.id, topicID)
+      log = try openLog(wanted)
     } catch {
       Self.log.error("log not opened: \(error)", ["partition": partition.id])
       throw PartitionFailure(error)
@@ -80,13 +79,15 @@ extension ReplicaManager {
 
   /// The log as it was loaded, or a new one. A log of another topic of the same name is told by its
   /// id; one without id, from before topics had them, gets it now.
-  private func openLog(_ at: TopicPartition, _ topicID: Uuid) throws(LogError) -> PartitionLog {
+  private func openLog(_ wanted: ReplicaAssignment) throws(LogError) -> PartitionLog {
+    let (at, topicID) = (wanted.at, wanted.topicID)
+    let home = wanted.directory.flatMap { services.directories.directory($0, of: logs) }
     if logs.offlinePartitions.contains(at) {
       throw .logDirectoryFailed(SystemError("open", code: 5, on: "\(at)"))
     }
     guard let log = logs.log(at) else {
       return try logs.log(
-        creating: at, topicID: topicID.isZero ? nil : topicID, now: Clock.wallNow())
+        creating: at, topicID: topicID.isZero ? nil : topicID, in: home, now: Clock.wallNow())
     }
     // It was loaded before the topic's settings were known.
     log.update(services.logConfig(services.topicConfig(at.topic)))
@@ -99,7 +100,7 @@ extension ReplicaManager {
     // The topic was deleted and made again while this broker was away: what is here is of the old
     // one.
     try logs.delete(at, now: Clock.wallNow())
-    return try logs.log(creating: at, topicID: topicID, now: Clock.wallNow())
+    return try logs.log(creating: at, topicID: topicID, in: home, now: Clock.wallNow())
   }
 
   /// Stops a replica, and deletes its log if the controller says so.
@@ -196,16 +197,5 @@ extension Partition {
       }
     }
     return try outcome.get()
-  }
-}
-
-extension PartitionAssignment {
-  init(_ state: LeaderAndIsrRequest.LeaderAndIsrPartitionState) {
-    self.init(
-      leader: BrokerID(state.leader), leaderEpoch: LeaderEpoch(state.leaderEpoch),
-      partitionEpoch: PartitionEpoch(state.partitionEpoch), isr: state.isr.brokerIDs,
-      replicas: state.replicas.brokerIDs, adding: state.addingReplicas.brokerIDs,
-      removing: state.removingReplicas.brokerIDs,
-      leaderIsRecovering: state.leaderRecoveryState == 1)
   }
 }

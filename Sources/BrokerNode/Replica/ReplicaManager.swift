@@ -104,7 +104,7 @@ final class ReplicaManager: Sendable {
   /// The brokers that are alive decide who may join an ISR; topics that are gone have no offsets.
   func metadataChanged(_ change: MetadataCache.Change, on loop: BrokerLoop?) {
     if change.brokersChanged {
-      let alive = services.metadata.aliveBrokers
+      let alive = services.metadata.isrCandidates
       let now = Clock.now()
       for partition in services.partitions.all where partition.isLeader {
         perform(partition.step(.eligibleBrokers(alive), at: now), partition, on: loop)

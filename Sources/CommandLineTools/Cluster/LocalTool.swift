@@ -15,9 +15,14 @@ struct LocalTool: Tool {
         .value("--directory", "PATH", "The cluster's folder (default: run/<mode>)."),
         .value("--brokers", "N", default: "3", "Data brokers."),
         .value("--coordinators", "N", default: "3", "Coordination servers: 1, 3, 5 or 7."),
+        .value("--controllers", "N", default: "3", "KRaft controllers: 1, 3, 5 or 7."),
+        .toggle("--combined", "KRaft: every process is broker and controller."),
+        .value(
+          "--nodes", "N", "The short form of --mode kraft --combined --brokers N; 1 for a laptop."),
         .value("--broker-port", "PORT", default: "9092", "The first broker's port."),
         .value(
           "--coordination-port", "PORT", default: "2181", "The first coordinator's client port."),
+        .value("--controller-port", "PORT", default: "9193", "The first KRaft controller's port."),
         .value("--metrics-port", "PORT", default: "9404", "The first broker's Prometheus port."),
         .value(
           "--broker-override", "KEY=VALUE", repeatable: true,
@@ -31,10 +36,11 @@ struct LocalTool: Tool {
   }
 
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
-    guard let mode = ClusterMode(rawValue: line.value("--mode") ?? "") else {
+    guard var mode = ClusterMode(rawValue: line.value("--mode") ?? "") else {
       throw SettingsError(
         "must be zookeeper or kraft", key: "--mode", value: line.value("--mode"))
     }
+    if line.value("--nodes") != nil { mode = .kraft }
     let folder = ClusterFolder(line.value("--directory") ?? "run/\(mode.rawValue)")
     switch line.operands[0] {
     case "up": return try up(line, mode, folder, console)
@@ -71,6 +77,18 @@ struct LocalTool: Tool {
       brokerPort: try line.integer("--broker-port", in: 1...65000) ?? 9092,
       coordinationPort: try line.integer("--coordination-port", in: 1...63000) ?? 2181,
       metricsPort: try line.integer("--metrics-port", in: 1...65000) ?? 9404)
+    if mode == .kraft {
+      var quorum = QuorumPlan(
+        controllers: try line.integer("--controllers", in: 1...7) ?? 3,
+        controllerPort: try line.integer("--controller-port", in: 1...65000) ?? 9193,
+        isCombined: line.has("--combined"))
+      if let nodes = try line.integer("--nodes", in: 1...7) {
+        plan.brokers = nodes
+        quorum.isCombined = true
+      }
+      if quorum.isCombined { quorum.controllers = plan.brokers }
+      plan.quorum = quorum
+    }
     for (key, value) in try line.pairs("--broker-override") { plan.brokerSettings[key] = value }
     for (key, value) in try line.pairs("--coordinator-override") {
       plan.coordinatorSettings[key] = value
@@ -81,7 +99,7 @@ struct LocalTool: Tool {
   private func up(
     _ line: ParsedCommandLine, _ mode: ClusterMode, _ folder: ClusterFolder, _ console: Console
   ) throws -> Int32 {
-    let wanted = try plan(line, mode)
+    var wanted = try plan(line, mode)
     try wanted.validate()
     if let running = try LocalCluster.existing(in: folder) {
       if running.isRunning {
@@ -89,8 +107,12 @@ struct LocalTool: Tool {
         return 0
       }
       // Without sizes and ports of its own, `up` completes the cluster that is there.
-      let asks = ["--brokers", "--coordinators", "--broker-port", "--coordination-port"]
-        .contains { line.values[$0] != nil }
+      // Directories that are formatted stay so.
+      wanted.quorum?.clusterID = running.plan.quorum?.clusterID
+      let asks = [
+        "--brokers", "--coordinators", "--broker-port", "--coordination-port", "--controllers",
+        "--combined", "--nodes", "--controller-port",
+      ].contains { line.values[$0] != nil }
       if !asks {
         return try start(running, line, console)
       }

@@ -3,17 +3,19 @@
 import Dispatch
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Platform
 import Synchronization
 import Values
 
-extension BrokerNode {
+extension ZooKeeperMembership {
   /// Asks until nothing is led here any more, as often as
   /// `controlled.shutdown.max.retries` allows.
   func handOver() {
+    guard let services = startedServices else { return }
     let identity = services.config.identity
     for attempt in 0...max(0, identity.controlledShutdownMaxRetries) {
-      switch askToLeave() {
+      switch askToLeave(services) {
       case .success(let remaining) where remaining.isEmpty: return
       case .success(let remaining):
         Self.log.info("controlled shutdown not complete", ["remaining": remaining.count])
@@ -27,12 +29,14 @@ extension BrokerNode {
     }
   }
 
-  private func askToLeave() -> Result<[TopicPartition], PeerError> {
+  private func askToLeave(
+    _ services: BrokerServices
+  ) -> Result<[TopicPartition], PeerError> {
     var request = ControlledShutdownRequest()
     request.brokerID = services.brokerID.rawValue
     request.brokerEpoch = services.brokerEpoch.rawValue
     let box = Answer()
-    services.controllerChannel.call(request, version: 3) { box.fill($0) }
+    services.controllerChannel.call(request, versions: 3...3) { box.fill($0) }
     return box.wait(seconds: 30).flatMap { response in
       guard response.errorCode == 0 else {
         return .failure(.disconnected("\(ErrorCode(response.errorCode))"))

@@ -1,0 +1,55 @@
+/// What a broker serves in KRaft mode. Reading this table is reading the broker's surface.
+///
+/// What brokers tell each other in ZooKeeper mode (LeaderAndIsr, StopReplica, UpdateMetadata,
+/// ControlledShutdown) is not served: the metadata log says it.
+import KafkaMessages
+import KafkaProtocol
+
+extension ApiTable {
+  static let kraftBroker = ApiTable(
+    records + cluster + forwarded + GroupApis.all, roles: .broker)
+
+  /// Records and what is known about them.
+  private static let records: [ApiEntry] = [
+    ApiEntry(ProduceHandler.self),
+    ApiEntry(FetchHandler.self),
+    ApiEntry(ListOffsetsHandler.self),
+    ApiEntry(DeleteRecordsHandler.self),
+    ApiEntry(InitProducerIDHandler.self),
+    ApiEntry(OffsetForLeaderEpochHandler.self),
+    ApiEntry(DescribeLogDirsHandler.self),
+    ApiEntry(DescribeProducersHandler.self),
+  ]
+
+  /// What this broker answers from its image of the metadata.
+  private static let cluster: [ApiEntry] = [
+    ApiEntry(MetadataHandler.self),
+    ApiEntry(ApiVersionsHandler.self),
+    ApiEntry(DescribeConfigsHandler.self),
+    ApiEntry(DescribeClusterHandler.self),
+    ApiEntry(DescribeTopicPartitionsHandler.self),
+    ApiEntry(DescribeClientQuotasHandler.self),
+    ApiEntry(DescribeUserScramCredentialsHandler.self),
+    ApiEntry(ListClientMetricsResourcesHandler.self),
+    // Checked here where a broker's own settings are concerned, then passed on.
+    ApiEntry(ForwardedAlterConfigsHandler.self, isForwarded: true),
+    ApiEntry(ForwardedIncrementalAlterConfigsHandler.self, isForwarded: true),
+  ]
+
+  /// What the controller answers.
+  private static let forwarded: [ApiEntry] = [
+    ApiEntry(forwarding: CreateTopicsRequest.self),
+    ApiEntry(forwarding: DeleteTopicsRequest.self),
+    ApiEntry(forwarding: CreatePartitionsRequest.self),
+    ApiEntry(forwarding: ElectLeadersRequest.self),
+    ApiEntry(forwarding: AlterPartitionReassignmentsRequest.self),
+    ApiEntry(forwarding: ListPartitionReassignmentsRequest.self),
+    ApiEntry(forwarding: AlterClientQuotasRequest.self),
+    ApiEntry(forwarding: AlterUserScramCredentialsRequest.self),
+    ApiEntry(forwarding: UpdateFeaturesRequest.self),
+    ApiEntry(forwarding: DescribeQuorumRequest.self),
+    ApiEntry(forwarding: UnregisterBrokerRequest.self),
+    ApiEntry(forwarding: AddRaftVoterRequest.self),
+    ApiEntry(forwarding: RemoveRaftVoterRequest.self),
+  ]
+}

@@ -1,0 +1,184 @@
+/// Runs the controller's machine: gives it what is committed and what is asked, and carries out
+/// what it decides.
+import Control
+import KafkaMessages
+import KafkaProtocol
+import KafkaTransport
+import Metadata
+import MetadataLog
+import Platform
+import Raft
+import Synchronization
+import Telemetry
+import Values
+
+/// What others may read of a controller at any time.
+struct ControllerView: Sendable {
+  var image = MetadataImage()
+  /// The last offset that is in `image`; -1 before the first.
+  var lastOffset: Offset = -1
+  var isActive = false
+}
+
+/// Where the view lies: written by the host, read from any thread.
+final class SharedView: Sendable {
+  let state = Mutex(ControllerView())
+  var current: ControllerView { state.withLock { $0 } }
+}
+
+/// Confined to `loop`.
+final class ControllerHost {
+  private let driver: RaftDriver
+  private let loop: EventLoop
+  private var machine: QuorumController
+  private let view: SharedView
+  private var askers: [Int: ServerRequest] = [:]
+  private var lastID = 0
+  private var timer = LoopTimer.none
+  /// Of the last committed batch: what a snapshot says of its age.
+  private var lastTimestamp: Int64 = -1
+  private var inbox: [QuorumController.Event] = []
+  private var isStepping = false
+  private var isStopped = false
+  /// Told when what is committed has changed, and when another node leads.
+  var onChange: (() -> Void)?
+  private static let log = Log("QuorumController")
+
+  init(_ options: QuorumControllerOptions, driver: RaftDriver, loop: EventLoop, view: SharedView) {
+    self.driver = driver
+    self.loop = loop
+    self.view = view
+    machine = QuorumController(options: options, seed: UInt64.random(in: 0...UInt64.max))
+  }
+
+  /// Decides a request; it is answered when what it led to is committed.
+  func ask(_ request: any ControllerRequest, _ asker: ServerRequest) {
+    lastID += 1
+    askers[lastID] = asker
+    let principal = Principal(type: asker.principal.type, name: asker.principal.name)
+    let context = RequestContext(version: asker.version, principal: principal)
+    take(.request(id: lastID, request, context))
+  }
+
+  /// Whoever waits is told to look for another controller.
+  func stop() {
+    take(.resigned)
+    isStopped = true
+    loop.cancel(timer)
+  }
+
+  // MARK: Steps
+
+  /// One event at a time; what an event leads to is carried out before the next.
+  private func take(_ event: QuorumController.Event) {
+    guard !isStopped else { return }
+    inbox.append(event)
+    guard !isStepping else { return }
+    isStepping = true
+    var effects: [QuorumController.Effect] = []
+    while !inbox.isEmpty {
+      let next = inbox.removeFirst()
+      effects.removeAll(keepingCapacity: true)
+      machine.step(next, at: Clock.now(), wallTime: Clock.wallNow(), into: &effects)
+      for effect in effects { perform(effect) }
+    }
+    isStepping = false
+  }
+
+  private func perform(_ effect: QuorumController.Effect) {
+    switch effect {
+    case .append(let token, let records): append(token, records)
+    case .respond(let id, let response): respond(id, response)
+    case .wakeAt(let instant):
+      loop.cancel(timer)
+      timer = loop.schedule(at: instant) { [weak self] in self?.take(.tick) }
+    case .resign(let why):
+      Self.log.error("resigning: \(why)")
+      driver.resign(epoch: driver.leader.epoch)
+    case .log(let line): Self.log.info(line)
+    }
+  }
+
+  private func append(_ token: Int, _ records: [VersionedRecord]) {
+    let epoch = machine.epoch ?? -1
+    let host = Unchecked(self)
+    driver.propose(records, isAtomic: true, epoch: epoch) { [loop] result in
+      loop.execute { host.value.appended(token, epoch, result) }
+    }
+  }
+
+  private func appended(_ token: Int, _ epoch: Int32, _ result: Result<Offset, ProposeError>) {
+    // What an earlier term proposed is of no interest to this one.
+    guard machine.epoch == epoch else { return }
+    switch result {
+    case .success(let offset): take(.appended(token: token, lastOffset: offset))
+    case .failure(let error):
+      Self.log.error("records not appended: \(error)", ["epoch": epoch])
+      take(.resigned)
+      driver.resign(epoch: epoch)
+    }
+  }
+
+  private func respond(_ id: Int, _ response: any KafkaResponse) {
+    guard let asker = askers.removeValue(forKey: id) else { return }
+    // A standby answers nothing but NOT_CONTROLLER.
+    guard machine.isActive else { return asker.reply.refuseAsNotController(response) }
+    asker.answer(response)
+  }
+
+  private func publish() {
+    view.state.withLock { [machine] view in
+      view.image = machine.committed.image
+      view.lastOffset = machine.committed.lastOffset
+      view.isActive = machine.isActive
+    }
+    onChange?()
+  }
+}
+
+extension ControllerHost: MetadataListener {
+  func committed(_ batches: [CommittedBatch]) {
+    for batch in batches {
+      lastTimestamp = batch.timestamp
+      take(.committed(batch.records, lastOffset: batch.lastOffset, epoch: batch.epoch))
+    }
+    publish()
+  }
+
+  func loaded(_ snapshot: LoadedSnapshot) {
+    lastTimestamp = snapshot.timestamp
+    take(
+      .snapshotLoaded(snapshot.image, lastOffset: snapshot.lastOffset, epoch: snapshot.epoch))
+    publish()
+  }
+
+  func leaderChanged(_ leader: QuorumLeader) { publish() }
+
+  func votersChanged(_ voters: VoterSet, kraftVersion: Int16) {
+    var options = machine.options
+    options.controllerIDs = voters.ids
+    options.kraftVersion = kraftVersion
+    take(.options(options))
+  }
+
+  func becameLeader(epoch: Int32, nextOffset: Offset) {
+    Self.log.info("Becoming the active controller", ["epoch": epoch, "offset": nextOffset])
+    take(.becameLeader(epoch: epoch, nextOffset: nextOffset))
+    publish()
+  }
+
+  func resigned(epoch: Int32) {
+    take(.resigned)
+    publish()
+  }
+
+  func makeSnapshot() -> SnapshotContent? {
+    let loader = machine.committed
+    // In a transaction the image is older than the offset that a snapshot would stand for.
+    guard loader.transactionStart == nil, loader.lastOffset >= 0 else { return nil }
+    let (image, level) = (loader.image, loader.image.metadataVersion)
+    return SnapshotContent(
+      lastOffset: loader.lastOffset, epoch: loader.lastEpoch, timestamp: lastTimestamp
+    ) { image.records.map { VersionedRecord($0, at: level) } }
+  }
+}
