@@ -16,6 +16,7 @@ extension Digest {
   public func stretch(_ password: [UInt8], salt: [UInt8], iterations: Int32) -> [UInt8] {
     let algorithm: OpaquePointer? =
       switch self {
+      case .md5: EVP_md5()
       case .sha1: EVP_sha1()
       case .sha256: EVP_sha256()
       case .sha512: EVP_sha512()

@@ -176,6 +176,11 @@ struct DrillTool: Tool {
       brokerPort: try line.integer("--broker-port", in: 1...60000) ?? 29092,
       coordinationPort: try line.integer("--coordination-port", in: 1...58000) ?? 22181,
       metricsPort: try line.integer("--metrics-port", in: 1...65000) ?? 29404)
+    if mode == .kraft {
+      plan.quorum = QuorumPlan(
+        controllers: try line.integer("--coordinators", in: 1...7) ?? 3,
+        controllerPort: try line.integer("--coordination-port", in: 1...58000) ?? 22181)
+    }
     plan.proxyOffset = 3000
     plan.brokerSettings = drill.brokerSettings
     for (key, value) in try line.pairs("--broker-override") { plan.brokerSettings[key] = value }
