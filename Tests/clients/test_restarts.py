@@ -23,8 +23,18 @@ def fresh(tmp_path):
         yield cluster
 
 
-def coordinator_of(admin, group):
-    return admin.describe_consumer_groups([group])[group].result(20).coordinator.id
+def coordinator_of(bootstrap, group):
+    """The broker that coordinates a group. librdkafka gives up looking for a coordinator after two
+    retries, and says so to nobody: on a fresh cluster, whose topic of offsets is only just being
+    made, the call is made again."""
+    found = []
+
+    def ask():
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        found.append(admin.describe_consumer_groups([group])[group].result(3).coordinator.id)
+        return True
+    wait_until(ask, 40, "the coordinator is found")
+    return found[-1]
 
 
 class Reader:
@@ -64,7 +74,7 @@ def test_consumers_that_start_during_a_restart_read_soon(fresh):
     for turn in range(3):
         wait_until(full, 60, "the ISR is full")
         group = f"group-{uuid.uuid4()}"
-        victim = fresh.brokers[coordinator_of(admin, group)]
+        victim = fresh.brokers[coordinator_of(fresh.bootstrap, group)]
         victim.kill()
         victim.start()
         # The first ask while the broker starts, the others a little later each.
