@@ -200,10 +200,8 @@ final class ClientConnection {
     case .createSession: throw .malformed("createSession is not for clients")
     case _ where coordinator.isReadOnly && header.type.needsQuorum(isLocal: isLocal):
       refuse(header, .notReadOnly)
-    case .sync:
-      let body = Self.rest(&reader)
-      queue.append(.sync(xid: header.xid, body: body, since: coordinator.loop.now))
-      coordinator.replicator?.sync(session: session, cxid: header.xid)
+    case .sync where isOurs(header): sync(header, &reader)
+    case .sync: break
     case .closeSession where coordinator.isLocal(session): enqueue(header, &reader)
     case _ where header.type.isWrite: write(header, Self.rest(&reader))
     default: enqueue(header, &reader)
@@ -213,6 +211,7 @@ final class ClientConnection {
 
   /// A request that is answered here, when those before it are.
   private func enqueue(_ header: RequestHeader, _ reader: inout ByteReader) {
+    guard isOurs(header) else { return }
     if queue.isEmpty {
       answer(header.xid, header.type, &reader, since: coordinator.loop.now)
     } else {
@@ -220,6 +219,12 @@ final class ClientConnection {
       queue.append(
         .read(xid: header.xid, type: header.type, body: body, since: coordinator.loop.now))
     }
+  }
+
+  private func sync(_ header: RequestHeader, _ reader: inout ByteReader) {
+    let body = Self.rest(&reader)
+    queue.append(.sync(xid: header.xid, body: body, since: coordinator.loop.now))
+    coordinator.replicator?.sync(session: session, cxid: header.xid)
   }
 
   /// A request that becomes a transaction, if nothing speaks against it here.
@@ -331,7 +336,6 @@ final class ClientConnection {
   private func answer(
     _ xid: Int32, _ type: OpCode, _ body: inout ByteReader, since: Instant
   ) {
-    if coordinator.leadership != nil, !mayRead(xid, type, since: since) { return }
     if type == .ping { return reply(SpecialXid.ping, .ok, since: since, type) { _ in } }
     if type == .closeSession { return closeLocally(xid, since: since) }
     let requester = Requester(
@@ -369,15 +373,17 @@ final class ClientConnection {
     sessionClosed()
   }
 
-  /// Whether the session is still ours, where that can be told at once.
-  private func mayRead(_ xid: Int32, _ type: OpCode, since: Instant) -> Bool {
+  /// Whether the session is still ours when a request comes, where that can be told at once; if
+  /// not, it is refused in its turn. When it is answered is too late to ask: the end of the session
+  /// may be on its way behind it.
+  private func isOurs(_ header: RequestHeader) -> Bool {
     do {
       try coordinator.leadership?.tracker.check(session, owner: Coordinator.localOwner)
       return true
     } catch .sessionMoved {
       connection.close(.local("session moved"))
     } catch {
-      reply(xid, error, since: since, type) { _ in }
+      refuse(header, error)
     }
     return false
   }
@@ -426,72 +432,14 @@ final class ClientConnection {
     coordinator.statistics.watchBytes += Int64(connection.output.count - mark)
   }
 
-  // MARK: Authentication
-
-  private func authenticate(
-    _ header: RequestHeader, _ reader: inout ByteReader
-  ) throws(CloseReason) {
-    let packet: AuthPacket
-    do { packet = try AuthPacket(from: &reader) } catch {
-      throw .malformed("auth packet: \(error)")
-    }
-    guard let added = proved(by: packet) else {
-      coordinator.statistics.authFailures += 1
-      CoordinatorLog.sessions.warn(
-        "authentication failed", ["scheme": packet.scheme, "peer": connection.peer])
-      rejectIdentity(header, .authFailed)
-      return
-    }
-    add(added)
-    writeAuthReply(header.xid, .ok)
-  }
-
   /// From now on the connection has these identities too.
   func add(_ proved: [AuthID]) {
     for identity in proved where !identities.contains(identity) { identities.append(identity) }
-  }
-
-  /// The identities that a packet proves; nil if it proves none. SASL has requests of its own, and
-  /// certificates were shown when the connection was opened.
-  private func proved(by packet: AuthPacket) -> [AuthID]? {
-    guard coordinator.config.requests.authority.schemes.contains(packet.scheme) else { return nil }
-    switch packet.scheme {
-    case "digest": return digestIdentities(packet.auth ?? [])
-    // The address is known already.
-    case "ip": return []
-    case "x509": return identities.contains { $0.scheme == "x509" } ? [] : nil
-    default: return nil
-    }
-  }
-
-  private func rejectIdentity(_ header: RequestHeader, _ error: ZooKeeperError) {
-    writeAuthReply(header.xid, error)
-    end("authentication failed")
   }
 
   /// Nothing more is listened to; what was answered still leaves.
   func end(_ reason: String) {
     phase = .closed
     connection.closeAfterFlush(.local(reason))
-  }
-
-  /// Auth replies overtake what waits: they have no place in the order of requests.
-  private func writeAuthReply(_ xid: Int32, _ error: ZooKeeperError) {
-    let frame = connection.output.beginFrame()
-    ReplyHeader(xid: xid, zxid: 0, error: error).write(to: &connection.output)
-    connection.output.endFrame(frame)
-    statistics.sent += 1
-    coordinator.statistics.packetsSent += 1
-  }
-
-  /// `user:password` becomes the user with a hash of both. The configured super user gets the
-  /// identity that may do everything, too.
-  private func digestIdentities(_ auth: [UInt8]) -> [AuthID] {
-    let config = coordinator.config
-    let user = String(decoding: auth.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self)
-    let id = user + ":" + Base64.encode(config.requests.digestAlgorithm.hash(auth))
-    let identity = AuthID(scheme: "digest", id: id)
-    if id != config.superDigest { return [identity] }
-    return [AuthID(scheme: Authority.superScheme, id: ""), identity]
   }
 }

@@ -173,9 +173,9 @@ public struct EnsembleConfig: Hashable, Sendable {
   }
 
   private static func server(_ id: Int64, _ value: String) throws(Complaint) -> EnsembleServer {
-    // The top byte of session ids holds it.
-    guard (0...255).contains(id) else {
-      throw Complaint(reason: "the number after 'server.' must be from 0 to 255")
+    // A server's own number must fit into the top byte of session ids, and is checked at its start.
+    guard id >= 0 else {
+      throw Complaint(reason: "the number after 'server.' must not be negative")
     }
     guard !value.contains("|") else {
       throw Complaint(reason: "several addresses for one server are not supported")

@@ -115,7 +115,8 @@ extension DataTree {
     countCreation(txn.path, bytes: txn.data?.count ?? 0)
     changes.append(
       ZnodeChange(
-        kind: .created, path: txn.path, acl: closedACL(of: index), parentACL: closedACL(of: parent)))
+        kind: .created, path: txn.path, acl: closedACL(of: index),
+        parentACL: closedACL(of: parent)))
     return index
   }
 

@@ -67,6 +67,16 @@ class Recorder:
                   self.decoded(kind, reply))
         return reply
 
+    def burst(self, requests, by="me"):
+        """Sends all requests before the first reply is read."""
+        wire = self.wires[by]
+        for kind, body in requests:
+            wire.send(kind, body)
+        for number, (kind, _) in enumerate(requests):
+            reply = wire.receive()
+            self.note(f"request {number}", reply.xid - wire.xid, kind, wire.take_events(),
+                      counter(reply.zxid), reply.error, self.decoded(kind, reply))
+
     def decoded(self, kind, reply):
         reader = reply.reader
         if not reply.body:
@@ -226,6 +236,23 @@ def watches(it):
     it.do(REMOVE_WATCHES, text("/none-here") + int32(3))
     it.do(REMOVE_WATCHES, text("/r") + int32(3))
     it.do(CREATE, create_body("/r/z"))
+
+
+def many_requests_at_once(it):
+    """Each read shows the write before it and not the one after; events come before what shows their
+    cause."""
+    requests = [(CREATE, create_body("/b", b"0"))]
+    for number in range(40):
+        requests += [
+            (GET_DATA, text("/b") + b"\1"), (SET_DATA, text("/b") + text(b"%d" % number) + int32(number)),
+            (GET_DATA, text("/b") + b"\0"), (GET_CHILDREN2, text("/b") + b"\1"),
+            (CREATE, create_body("/b/n-", flags=3)), (EXISTS, text("/none") + b"\0"),
+            (SET_DATA, text("/b") + text(b"") + int32(number)), (SYNC, text("/b")),
+            (MULTI, multi_body((CREATE, create_body(f"/b/m{number}")), (CHECK, text("/b") + int32(1000)))),
+            (GET_CHILDREN2, text("/b") + b"\0"), (DELETE, text("/b") + int32(-1)),
+        ]
+    it.burst(requests + [(GET_EPHEMERALS, text("/")), (CLOSE_SESSION, b"")])
+    it.closed()
 
 
 def watches_of_a_client_that_comes_back(it):
@@ -391,7 +418,7 @@ def what_no_server_knows(it):
 
 
 SCENARIOS = [
-    creation, changes, multis, watches, watches_of_a_client_that_comes_back,
+    creation, changes, multis, many_requests_at_once, watches, watches_of_a_client_that_comes_back,
     watches_of_what_may_not_be_read, access, sessions, quotas,
     the_configuration, what_no_server_knows]
 
@@ -427,7 +454,7 @@ def record_behind_a_leader(folder, scenario):
 
 def compare(name, ours, theirs):
     differences = [(mine, real) for mine, real in zip(ours, theirs) if mine != real]
-    shown = "\n".join(f"{name} {mine}\ntheirs {real}" for mine, real in differences)
+    shown = "\n".join(f"{name} {mine}\ntheirs {real}" for mine, real in differences[:20])
     assert not differences and len(ours) == len(theirs), f"{len(ours)} {len(theirs)}\n{shown}"
 
 

@@ -1,4 +1,5 @@
-// How a client proves who it is: by its certificate, by SASL; and what it may do before it has.
+// How a client proves who it is: by addauth, by its certificate, by SASL; and what it may do before
+// it has.
 
 import Bytes
 import Cryptography
@@ -15,6 +16,65 @@ extension ClientConnection {
       add([AuthID(scheme: Authority.superScheme, id: subject)])
     }
     add([AuthID(scheme: "x509", id: subject)])
+  }
+
+  // MARK: addauth
+
+  /// A packet that adds identities: answered at once, or followed by the end of the connection.
+  func authenticate(
+    _ header: RequestHeader, _ reader: inout ByteReader
+  ) throws(CloseReason) {
+    let packet: AuthPacket
+    do { packet = try AuthPacket(from: &reader) } catch {
+      throw .malformed("auth packet: \(error)")
+    }
+    guard let added = proved(by: packet) else {
+      coordinator.statistics.authFailures += 1
+      CoordinatorLog.sessions.warn(
+        "authentication failed", ["scheme": packet.scheme, "peer": connection.peer])
+      rejectIdentity(header, .authFailed)
+      return
+    }
+    add(added)
+    writeAuthReply(header.xid, .ok)
+  }
+
+  /// The identities that a packet proves; nil if it proves none. SASL has requests of its own, and
+  /// certificates were shown when the connection was opened.
+  private func proved(by packet: AuthPacket) -> [AuthID]? {
+    guard coordinator.config.requests.authority.schemes.contains(packet.scheme) else { return nil }
+    switch packet.scheme {
+    case "digest": return digestIdentities(packet.auth ?? [])
+    // The address is known already.
+    case "ip": return []
+    case "x509": return identities.contains { $0.scheme == "x509" } ? [] : nil
+    default: return nil
+    }
+  }
+
+  private func rejectIdentity(_ header: RequestHeader, _ error: ZooKeeperError) {
+    writeAuthReply(header.xid, error)
+    end("authentication failed")
+  }
+
+  /// Auth replies overtake what waits: they have no place in the order of requests.
+  private func writeAuthReply(_ xid: Int32, _ error: ZooKeeperError) {
+    let frame = connection.output.beginFrame()
+    ReplyHeader(xid: xid, zxid: 0, error: error).write(to: &connection.output)
+    connection.output.endFrame(frame)
+    statistics.sent += 1
+    coordinator.statistics.packetsSent += 1
+  }
+
+  /// `user:password` becomes the user with a hash of both. The configured super user gets the
+  /// identity that may do everything, too.
+  private func digestIdentities(_ auth: [UInt8]) -> [AuthID] {
+    let config = coordinator.config
+    let user = String(decoding: auth.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self)
+    let id = user + ":" + Base64.encode(config.requests.digestAlgorithm.hash(auth))
+    let identity = AuthID(scheme: "digest", id: id)
+    if id != config.superDigest { return [identity] }
+    return [AuthID(scheme: Authority.superScheme, id: ""), identity]
   }
 
   // MARK: SASL
