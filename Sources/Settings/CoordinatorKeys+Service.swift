@@ -162,8 +162,8 @@ extension ConfigTable {
     let shared = """
       ciphersuites list [] * +
         Cipher suites by their IANA names; empty for the library's choice.
-      clientAuth string "" {none,want,need} +
-        Whether peers must show a certificate; need unless given.
+      clientAuth string need {none,want,need} +
+        Whether peers must show a certificate.
       clientHostnameVerification bool false * -
         certificates of clients are compared where ZooKeeper 3.8 does, between servers
       context.supplier.class string "" * !
