@@ -143,6 +143,44 @@ final class Directory {
     #expect(recovered.database.lastZxid == 5)
   }
 
+  @Test(arguments: [SnapshotCompression.none, .gzip, .snappy])
+  func snapshotsComeBackAsTheyWere(_ compression: SnapshotCompression) throws {
+    let directory = try Directory()
+    try directory.write(1...200)
+    let database = try directory.recover().database
+    let path = directory.data.snapshot(200, compression)
+    try SnapshotFile.write(database, to: path)
+    let read = try SnapshotFile.read(path, zxid: 200, extendedTypes: false)
+    #expect(read.tree.count == database.tree.count)
+    #expect(read.tree.digest == database.tree.digest)
+    #expect(try directory.data.listSnapshots().map(\.path) == [path])
+    // Any damage is noticed, packed or not.
+    let size = try File(path).size()
+    try directory.damage(path, at: Int(size) / 2)
+    #expect(throws: StorageError.self) {
+      try SnapshotFile.read(path, zxid: 200, extendedTypes: false)
+    }
+  }
+
+  @Test func logsWithoutASnapshotAreTrustedWhenTold() throws {
+    let directory = try Directory()
+    try directory.write(5...9)
+    #expect(throws: StorageError.noSnapshot(directory: directory.data.snapshots)) {
+      try directory.recover()
+    }
+    let trusted = try Recovery(directory: directory.data, trustsMissingSnapshot: true).run()
+    #expect(trusted.database.lastZxid == 9)
+  }
+
+  @Test func snapshotsAreDueByCountOrBySize() {
+    var byCount = SnapshotSchedule(snapCount: 10, replayed: 0, seed: 1)
+    let taken = (1...11).filter { _ in byCount.isDue(logBytes: 0) }
+    #expect(taken.first.map { (6...11).contains($0) } == true)
+    var bySize = SnapshotSchedule(snapCount: 1_000_000, logBytes: 1000, replayed: 0, seed: 1)
+    #expect(!bySize.isDueOnce(after: 400))
+    #expect(bySize.isDueOnce(after: 1001))
+  }
+
   @Test func theLogIsCutBack() throws {
     let directory = try Directory()
     try directory.write(1...5)
@@ -210,4 +248,8 @@ final class Directory {
     #expect(locks.isEmpty)
     #expect(try directory.data.lock().count == 1)
   }
+}
+
+extension SnapshotSchedule {
+  fileprivate mutating func isDueOnce(after bytes: Int64) -> Bool { isDue(logBytes: bytes) }
 }

@@ -72,14 +72,21 @@ extension Directory: @unchecked Sendable {}
     #expect(try running.directory.recover().snapshotZxid == 10)
   }
 
-  @Test func aFailingDiskIsToldAndNothingIsAcknowledged() throws {
+  /// A flush that fails, a full disk, and one that is full before the file is begun.
+  @Test(arguments: [
+    (FileFaults.Call.sync, EIO, "sync"), (.write, ENOSPC, "write"), (.truncate, ENOSPC, "truncate"),
+    (.open, ENOSPC, "open"),
+  ])
+  func aFailingDiskIsToldAndNothingIsAcknowledged(
+    _ call: FileFaults.Call, _ code: Int32, _ name: String
+  ) throws {
     let running = try RunningStore(try Directory())
-    let fault = FileFaults.inject(.sync, under: running.directory.folder.path, code: EIO)
+    let fault = FileFaults.inject(call, under: running.directory.folder.path, code: code)
     defer { FileFaults.remove(fault) }
     running.append(1...3)
     running.wait { running.failures.withLock { !$0.isEmpty } }
     #expect(running.flushed.withLock { $0.isEmpty })
-    #expect(running.failures.withLock { $0[0].contains("sync") })
+    #expect(running.failures.withLock { $0[0].contains(name) })
     running.stop()
   }
 

@@ -5,7 +5,9 @@ import ZooKeeperProtocol
 @testable import Zab
 
 @Suite struct MembershipTests {
-  static func config(_ ids: Int64..., observers: [Int64] = [], version: Int64 = 0) -> EnsembleConfig {
+  static func config(
+    _ ids: Int64..., observers: [Int64] = [], version: Int64 = 0
+  ) -> EnsembleConfig {
     EnsembleConfig(
       servers: (ids + observers).map { id in
         EnsembleServer(

@@ -5,8 +5,9 @@ import ZooKeeperProtocol
 
 @testable import Zab
 
-/// The order at NEWLEADER: transactions durable, then `currentEpoch`, then the ACK. A crash may come
-/// after any effect and before any flush; what is on disk then must not claim more than it holds.
+/// The order at NEWLEADER: transactions durable, then `currentEpoch`, then the ACK. A crash may
+/// come after any effect and before any flush; what is on disk then must not claim more than it
+/// holds.
 @Suite struct NewLeaderOrderTests {
   private enum Moment {
     case effect(PeerEffect)

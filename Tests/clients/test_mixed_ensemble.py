@@ -95,6 +95,38 @@ def test_a_newcomer_gets_a_snapshot(tmp_path, newcomer):
         zk.stop()
 
 
+@pytest.mark.parametrize("newcomer", ["ours", "real"])
+def test_a_large_tree_is_sent_while_writes_go_on(tmp_path, newcomer):
+    """A snapshot of many pieces, with transactions that have to wait behind it."""
+    real = {3} if newcomer == "real" else set()
+    with Ensemble(tmp_path, 3, real=real, settings={"commitLogCount": 20}) as ensemble:
+        last = ensemble.servers[3]
+        last.kill()
+        hosts = ",".join(address(ensemble.servers[sid]) for sid in (1, 2))
+        zk = client(hosts)
+        zk.retry(zk.ensure_path, "/large")
+        for batch in range(40):
+            transaction = zk.transaction()
+            for number in range(250):
+                transaction.create(f"/large/{batch:03}-{number:03}", b"x" * 900)
+            assert not any(isinstance(result, Exception) for result in transaction.commit())
+        for file in (last.data / "version-2").iterdir():
+            file.unlink()
+        writer = Writer(hosts, "/meanwhile")
+        writer.start()
+        last.start()
+        ensemble.wait_until_serving()
+        acknowledged = writer.finish()
+        assert "sending a snapshot" in ensemble.leader().log_text()
+        own = client(address(last))
+        own.sync("/large")
+        assert len(own.get_children("/large")) == 10000
+        assert own.get("/large/039-249")[0] == b"x" * 900
+        own.stop()
+        assert_present([last], "/meanwhile", acknowledged)
+        zk.stop()
+
+
 @pytest.mark.parametrize("first", ["ours", "real"])
 def test_data_change_hands(tmp_path, first):
     """An ensemble of one kind goes on where one of the other kind has stopped."""

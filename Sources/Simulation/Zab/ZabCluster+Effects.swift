@@ -162,6 +162,11 @@ extension ZabCluster {
     }
     let config = EnsembleConfig(servers: members, version: zxid.rawValue)
     guard config.participantCount >= 2, peer.hasSyncedQuorum(of: config) else { return }
+    propose(config, zxid, by: leader)
+  }
+
+  /// Logs and broadcasts a configuration as a reconfig request would make it.
+  mutating func propose(_ config: EnsembleConfig, _ zxid: Zxid, by leader: Int) {
     trace.note(now, "\(servers[leader].id) proposes configuration \(config.versionText)")
     let txn = Txn(
       header: TxnHeader(clientID: 1, cxid: 1, zxid: zxid.rawValue, time: 0, type: .reconfig),

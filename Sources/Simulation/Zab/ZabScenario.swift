@@ -9,6 +9,7 @@ import ZooKeeperProtocol
 // own expectation. Commands:
 //
 //     servers 3          an ensemble of so many, none of them up
+//     servers 3 1 1      one that may be changed: voters, observers, servers that are not in it
 //     start 1 2 3        starts servers from their disks
 //     crash 3            ends servers; what they had not flushed is lost
 //     run 500            lets so many milliseconds pass
@@ -16,6 +17,8 @@ import ZooKeeperProtocol
 //     isolate 3          parts a server from all others
 //     heal               ends all partitions
 //     slow-disk 40       flushes take so many milliseconds from here on
+//     resign 3           tells a server to stop: a leader finishes what it has proposed first
+//     config 1 2 o4      asks the leader for an ensemble of these servers, observers with an o
 //     status             the state of every server
 
 /// Plays scenario scripts.
@@ -47,7 +50,7 @@ public struct ZabScenario {
   private mutating func perform(_ words: [String]) -> [String] {
     let arguments = words.dropFirst().compactMap(Int.init)
     if words[0] == "servers" {
-      cluster = ZabCluster(scripted: arguments.first ?? 3)
+      cluster = ZabCluster(scripted: arguments)
       return []
     }
     guard cluster != nil else { return ["no servers yet"] }
@@ -65,6 +68,10 @@ public struct ZabScenario {
       if let index = indices.first { cluster?.write(at: index, words.last ?? "") }
     case "isolate":
       if let index = indices.first { cluster?.isolate(index) }
+    case "resign":
+      if let index = indices.first { cluster?.step(index, .resign) }
+    case "config":
+      if cluster?.reconfigure(to: Array(words.dropFirst())) != true { return ["refused"] }
     case "heal":
       cluster?.network.healAll()
     case "slow-disk":
@@ -88,12 +95,37 @@ public struct ZabScenario {
 
 extension ZabCluster {
   /// An ensemble without chance: every message takes a millisecond, every flush two.
-  init(scripted count: Int) {
-    self.init(servers: count, seed: 1, recording: true, starting: false)
+  ///
+  /// - Parameter counts: Voters; or voters, observers and others of one that may be changed.
+  init(scripted counts: [Int]) {
+    self.init(
+      servers: counts.first ?? 3, observers: counts.count > 1 ? counts[1] : 0,
+      spares: counts.count > 2 ? counts[2] : 0, seed: 1, isChangeable: counts.count > 1,
+      recording: true, starting: false)
     trace.limit = 100_000
     network.delaysMs = 1...1
     network.slowPercent = 0
     flushMs = 2...2
+  }
+
+  /// False where a leader's server would refuse it.
+  mutating func reconfigure(to names: [String]) -> Bool {
+    guard let leader = servers.indices.first(where: { servers[$0].isLeading }),
+      let peer = servers[leader].peer, let zxid = peer.nextZxid, peer.membership.next == nil
+    else { return false }
+    let members = names.compactMap { name -> EnsembleServer? in
+      let isObserver = name.hasPrefix("o")
+      guard let id = Int(name.drop { $0 == "o" }), servers.indices.contains(id - 1) else {
+        return nil
+      }
+      var member = Self.member(id)
+      member.isObserver = isObserver
+      return member
+    }
+    let config = EnsembleConfig(servers: members, version: zxid.rawValue)
+    guard peer.hasSyncedQuorum(of: config) else { return false }
+    propose(config, zxid, by: leader)
+    return true
   }
 
   mutating func isolate(_ index: Int) {
