@@ -258,6 +258,7 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   /// On the leader: whether a session lives; from now on it belongs to `owner`, where its client
   /// has turned up.
   public func revalidate(_ session: Int64, timeoutMs: Int32, for owner: Int64) -> Bool {
+    if owner != Coordinator.localOwner { statistics.revalidations += 1 }
     guard leadership?.tracker.touch(session, timeoutMs: timeoutMs, at: loop.now) == true
     else { return false }
     leadership?.tracker.setOwner(session, owner)

@@ -1,4 +1,4 @@
-// SASL's DIGEST-MD5 (RFC 2831), quality of protection `auth`: proof of a password without sending it.
+// SASL's DIGEST-MD5 (RFC 2831), quality of protection `auth`: proof of a password that is not sent.
 
 /// The server's side of one authentication.
 public struct DigestMD5Server: Sendable {

@@ -162,8 +162,8 @@ extension ConfigTable {
     let shared = """
       ciphersuites list [] * +
         Cipher suites by their IANA names; empty for the library's choice.
-      clientAuth string "" {none,want,need} +
-        Whether peers must show a certificate; need unless given.
+      clientAuth string need {none,want,need} +
+        Whether peers must show a certificate.
       clientHostnameVerification bool false * -
         certificates of clients are compared where ZooKeeper 3.8 does, between servers
       context.supplier.class string "" * !
@@ -176,8 +176,6 @@ extension ConfigTable {
         the cryptography library's own configuration decides
       handshakeDetectionTimeoutMillis int 5000 1.. +
         Milliseconds that a handshake may take.
-      hostnameVerification bool true * +
-        Whether certificates are compared with names and addresses.
       keyStore.location string "" * +
         PEM or PKCS12 file with the private key and its certificates.
       keyStore.password password "" * +
@@ -208,6 +206,10 @@ extension ConfigTable {
         certificates are read at the start
       ssl.authProvider string x509 {x509} +
         What makes an identity of a client's certificate.
+      ssl.hostnameVerification bool true * -
+        clients compare names; a server has no name of theirs to compare
+      ssl.quorum.hostnameVerification bool true * +
+        Whether certificates of servers are compared with names and addresses.
 
       """
     for prefix in ["ssl.", "ssl.quorum."] {

@@ -35,7 +35,8 @@ struct Channel: ~Copyable {
     if session == nil {
       if security.isOptional {
         switch peek() {
-        case .bytes(let first): if !TLSContext.begins(UInt8(truncatingIfNeeded: first)) { return .done }
+        case .bytes(let first):
+          if !TLSContext.begins(UInt8(truncatingIfNeeded: first)) { return .done }
         case .wouldBlock: return .wantsInput
         case .end: return .failed("closed before it said anything")
         case .failed(let error): return .failed("\(error)")

@@ -28,8 +28,8 @@ extension Connection: TimerTarget {
     }
     let security = tls.map { ChannelSecurity(context: $0, host: host ?? address.ip.description) }
     let connection = Connection(
-      channel: Channel(socket, security: security), peer: address, loop: loop, handler: handler, limits: limits,
-      state: .connecting)
+      channel: Channel(socket, security: security), peer: address, loop: loop, handler: handler,
+      limits: limits, state: .connecting)
     connection.context = context
     connection.interest = .writable
     do {

@@ -1,8 +1,8 @@
 import Platform
 
 extension TLSSettings {
-  /// How Kafka's `zookeeper.ssl.*` keys have a client connect; nil when `zookeeper.ssl.client.enable`
-  /// is not true.
+  /// How Kafka's `zookeeper.ssl.*` keys have a client connect; nil when
+  /// `zookeeper.ssl.client.enable` is not true.
   ///
   /// - Parameter value: Gives the value of a key; nil or empty text where it was not given.
   /// - Throws: `TLSError` for what Kafka supports and this client does not.

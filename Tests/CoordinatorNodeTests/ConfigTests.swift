@@ -79,7 +79,7 @@ import Zab
     ("dataDir=/d\ngroup.1=1:2\ngroup.2=2", "zoo.cfg:3: group.2=2: server 2 is in more than one"),
     ("dataDir=/d\nserver.1=a:1:2\ndynamicConfigFile=x", "zoo.cfg:2: server.1=a:1:2: must be in"),
     ("dataDir=/d\ndynamicConfigFile=/nowhere/x", "dynamicConfigFile=/nowhere/x: no such file"),
-    ("dataDir=/d\nsecureClientPort=2281", "zoo.cfg:2: secureClientPort=2281: TLS"),
+    ("dataDir=/d\nsecureClientPort=2281", "ssl.keyStore.location: a server needs a key store"),
     ("dataDir=/d\nserver.1=a", "zoo.cfg:2: server.1=a: expected host:port:port"),
     ("dataDir=/d\nserver.x=a:1:2", "the number after 'server.'"),
     ("dataDir=/d\nminSessionTimeout=9\nmaxSessionTimeout=8", "minSessionTimeout=9"),

@@ -9,7 +9,8 @@ import Values
 @Suite struct OperationsTests {
   @Test(arguments: [
     (0, "Thu Jan 01 00:00:00 UTC 1970"), (1_795_500_222_999, "Tue Nov 24 06:03:42 UTC 2026"),
-    (951_782_399_000, "Mon Feb 28 23:59:59 UTC 2000"), (951_782_400_000, "Tue Feb 29 00:00:00 UTC 2000"),
+    (951_782_399_000, "Mon Feb 28 23:59:59 UTC 2000"),
+    (951_782_400_000, "Tue Feb 29 00:00:00 UTC 2000"),
     (4_107_542_400_000, "Mon Mar 01 00:00:00 UTC 2100"),
   ])
   func datesAreJavas(milliseconds: Int64, text: String) {
@@ -37,8 +38,8 @@ import Values
 
   @Test func everyAdminCommandHasZooKeepersShortName() {
     let names = [
-      "crst", "conf", "cons", "hash", "dirs", "dump", "envi", "gtmk", "icfg", "isro", "lsnp", "lead",
-      "mntr", "orst", "ruok", "stmk", "srvr", "stat", "srst", "obsr", "sysp", "voting_view", "wchc",
+      "crst", "conf", "cons", "hash", "dirs", "dump", "envi", "gtmk", "icfg", "isro", "lsnp",
+      "lead", "mntr", "orst", "ruok", "stmk", "srvr", "stat", "srst", "obsr", "sysp", "voting_view", "wchc",
       "wchp", "wchs", "zabstate",
     ]
     let commands = names.compactMap { AdminCommand(named: $0) }

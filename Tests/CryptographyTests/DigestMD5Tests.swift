@@ -9,7 +9,9 @@ import Testing
     + "nc=00000001,cnonce=\"OA6MHXh6VqTrRk\",digest-uri=\"imap/elwood.innosoft.com\","
     + "response=d388dad90d4bbd760a152321f2143af7,qop=auth"
 
-  private func server(_ passwords: [String: String] = ["chris": "secret"]) throws -> DigestMD5Server {
+  private func server(
+    _ passwords: [String: String] = ["chris": "secret"]
+  ) throws -> DigestMD5Server {
     var server = DigestMD5Server(
       realm: "elwood.innosoft.com", nonce: "OA6MG9tEQGm2hh", passwords: passwords)
     guard case .challenge(let bytes) = try server.evaluate([]) else {

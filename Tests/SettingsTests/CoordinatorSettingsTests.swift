@@ -45,7 +45,7 @@ import Testing
 
   @Test func whatIsRefusedMayBeTurnedOff() throws {
     #expect(try read("sslQuorum=false\nskipACL=no\n").warnings.isEmpty)
-    #expect(throws: SettingsError.self) { _ = try read("sslQuorum=true\n") }
+    #expect(throws: SettingsError.self) { _ = try read("ssl.quorum.crl=true\n") }
   }
 
   @Test func passwordsAreNotShown() throws {

@@ -17,7 +17,8 @@ def client_keys():
         "zookeeper.ssl.keystore.password": PASSWORD,
         "zookeeper.ssl.truststore.location": folder / "trust.p12",
         "zookeeper.ssl.truststore.password": PASSWORD,
-        "offsets.topic.replication.factor": 1,
+        # A Java server takes its time for the first handshake.
+        "zookeeper.connection.timeout.ms": 60000, "offsets.topic.replication.factor": 1,
     }
 
 

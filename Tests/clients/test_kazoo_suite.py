@@ -16,22 +16,13 @@ import run_suite  # noqa: E402
 EXPECTED = pathlib.Path(__file__).parent / "kazoo_suite" / "expected.txt"
 
 # Tests of the suite that pass with ZooKeeper and not with ours, each with its reason.
-DIFFERENCES = {
-    "test_client.TestReconfig.test_add_remove_observer": "reconfig",
-    "test_client.TestReconfig.test_bad_input": "reconfig",
-    "test_client.TestReconfig.test_no_super_auth": "reconfig",
-    "test_client.TestSSLClient.test_create": "TLS for clients",
-    "test_connection.TestReadOnlyMode.test_read_only": "read-only mode",
-    "test_sasl.TestLegacySASLDigestAuthentication.test_connect_sasl_auth": "SASL",
-    "test_sasl.TestSASLDigestAuthentication.test_connect_sasl_auth": "SASL",
-}
-HAS_TLS = False
+DIFFERENCES = {}
 
 
 @pytest.mark.timeout(1300)
 def test_what_passes_with_zookeeper_passes_with_ours(tmp_path):
     expected = dict(reversed(line.split(" ", 1)) for line in EXPECTED.read_text().splitlines())
-    found = run_suite.run("jackdaw", tmp_path, seconds=1200, tls=HAS_TLS)
+    found = run_suite.run("jackdaw", tmp_path, seconds=1200)
     table = [f"{name}: ZooKeeper {theirs}, ours {found.get(name, 'not run')}"
              for name, theirs in sorted(expected.items())
              if found.get(name) != theirs and name not in DIFFERENCES]

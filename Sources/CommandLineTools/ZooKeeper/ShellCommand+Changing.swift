@@ -111,7 +111,9 @@ extension ShellCommand {
       guard change.newMembers == nil else {
         throw Problem("Can't use -file and -members together")
       }
-      guard let bytes = try FileSystem.readFile(file) else { throw Problem("\(file): no such file") }
+      guard let bytes = try FileSystem.readFile(file) else {
+        throw Problem("\(file): no such file")
+      }
       let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
       change.newMembers = lines.filter { $0.hasPrefix("server.") || $0.hasPrefix("group") }
         .joined(separator: ",")

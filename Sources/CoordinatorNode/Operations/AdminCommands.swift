@@ -48,7 +48,8 @@ extension Coordinator {
     case .setTraceMask: return setTraceMask(query["traceMask"])
     case .hash: return [("digests", .array(digestLog.map(Self.member)))]
     case .initialConfiguration:
-      return [("initial_configuration", .string(config.given.map { "\($0.key)=\($0.value)\n" }.joined()))]
+      let lines = config.given.map { "\($0.key)=\($0.value)\n" }
+      return [("initial_configuration", .string(lines.joined()))]
     case .isReadOnly: return [("read_only", .bool(isReadOnly))]
     case .lastSnapshot: return lastSnapshotMembers
     case .monitor: return monitorMembers

@@ -38,6 +38,17 @@ extension Coordinator {
     store.onSnapshotMeasured = { [unowned self] ms in statistics.snapshotTime.add(ms) }
   }
 
+  /// A leader is looked for, or one was found.
+  func measureElection(isLooking: Bool) {
+    if isLooking {
+      statistics.lookings += 1
+      statistics.lookingSince = loop.now
+    } else if let since = statistics.lookingSince {
+      statistics.electionTime.add(loop.now.milliseconds(since: since))
+      statistics.lookingSince = nil
+    }
+  }
+
   func logDigest(_ zxid: Int64) {
     guard zxid % LoggedDigest.interval == 0, config.digestEnabled else { return }
     if digestLog.count >= LoggedDigest.limit { digestLog.removeFirst() }

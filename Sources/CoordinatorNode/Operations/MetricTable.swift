@@ -46,7 +46,8 @@ extension ServerMetric {
     case .summary(let summary, let isDetailed):
       let spread = summary.spread
       var lines = [
-        ("avg_\(name)", Self.decimal(spread.average), false), ("min_\(name)", "\(spread.min)", false),
+        ("avg_\(name)", Self.decimal(spread.average), false),
+        ("min_\(name)", "\(spread.min)", false),
         ("max_\(name)", "\(spread.max)", false), ("cnt_\(name)", "\(spread.count)", false),
         ("sum_\(name)", "\(spread.total)", false),
       ]
@@ -160,6 +161,7 @@ extension Coordinator {
       ("tls_handshake_exceeded", Int64(listeners.reduce(0) { $0 + $1.exceededHandshakes })),
       ("insecure_admin_count", statistics.insecureAdminCommands),
       ("digest_mismatches_count", statistics.digestMismatches),
+      ("looking_count", statistics.lookings),
       ("proposal_count", statistics.proposals),
       ("commit_count", statistics.commits),
       ("sync_processor_request_queued", statistics.logged),
@@ -176,6 +178,7 @@ extension Coordinator {
       ("startup_snap_load_time", statistics.startup.snapshotMs),
       ("startup_txns_load_time", statistics.startup.transactionsMs),
       ("startup_txns_loaded", statistics.startup.transactions),
+      ("election_time", statistics.electionTime),
       ("node_created_watch_count", statistics.createdWatches),
       ("node_deleted_watch_count", statistics.deletedWatches),
       ("node_changed_watch_count", statistics.changedWatches),

@@ -68,7 +68,13 @@ struct ServerStatistics {
   /// Bytes of notifications.
   var watchBytes: Int64 = 0
 
+  // The ensemble.
+  /// How often a leader was looked for, and since when it is.
+  var lookings: Int64 = 0
+  var lookingSince: Instant?
+
   // Distributions.
+  var electionTime = Summary()
   var readLatency = Summary()
   var updateLatency = Summary()
   var propagationLatency = Summary()

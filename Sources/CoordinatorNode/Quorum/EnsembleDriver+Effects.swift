@@ -94,6 +94,7 @@ extension EnsembleDriver {
 
   private func changeRole(_ state: PeerState, _ leader: ServerID?) {
     loop.cancel(readOnlyTimer)
+    coordinator.measureElection(isLooking: state == .looking)
     if coordinator.isReadOnly, state != .looking { coordinator.stopServing() }
     switch state {
     case .leading:

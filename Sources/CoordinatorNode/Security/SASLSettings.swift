@@ -3,8 +3,8 @@
 import Platform
 import Settings
 
-/// SASL DIGEST-MD5 for clients, as ZooKeeper's users configure it: `java.security.auth.login.config`
-/// names a JAAS file, whose section `Server` has the users.
+/// SASL DIGEST-MD5 for clients, as ZooKeeper's users configure it:
+/// `java.security.auth.login.config` names a JAAS file, whose section `Server` has the users.
 struct SASLSettings: Sendable {
   /// Passwords by user; nil: SASL is not offered.
   var users: [String: String]?

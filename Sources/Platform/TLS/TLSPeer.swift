@@ -47,7 +47,9 @@ enum DistinguishedName {
 
   private static func objectNumber(_ object: OpaquePointer?) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in
-      guard let start = buffer.baseAddress, OBJ_obj2txt(start, 128, object, 1) > 0 else { return "" }
+      guard let start = buffer.baseAddress, OBJ_obj2txt(start, 128, object, 1) > 0 else {
+        return ""
+      }
       return String(cString: start)
     }
   }
