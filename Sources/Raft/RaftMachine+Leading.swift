@@ -8,7 +8,8 @@ extension RaftMachine {
 
   mutating func pollLeader() -> Instant {
     guard case .leader(let leader) = role else { return .distantFuture }
-    let isUnheard = leader.voters.count > 1 && now >= leader.checkQuorumDeadline
+    let isAlone = voters.isOnlyVoter(own)
+    let isUnheard = !isAlone && now >= leader.checkQuorumDeadline
     if isUnheard {
       note(
         .warn,
@@ -22,7 +23,7 @@ extension RaftMachine {
     var next = expireVoterChange()
     next = min(next, pollLinger())
     next = min(next, announceEpoch())
-    return leader.voters.count > 1 ? min(next, leader.checkQuorumDeadline) : next
+    return isAlone ? next : min(next, leader.checkQuorumDeadline)
   }
 
   private mutating func pollLinger() -> Instant {

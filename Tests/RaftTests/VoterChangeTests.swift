@@ -157,6 +157,15 @@ import Values
     #expect(replica.machine.state == .observer && replica.epoch == 2)
   }
 
+  @Test func aRemovedLeaderThatTheLastVoterLeavesAloneResigns() {
+    var replica = Replica(log: Replica.log(voters: [1, 2]))
+    replica.leadCommitted()
+    #expect(replica.ask(Self.remove(1)) == nil)
+    #expect(replica.machine.voters == Replica.voters([2]))
+    replica.run(3001)
+    #expect(replica.machine.state == .resigned)
+  }
+
   @Test func aChangeUnderWayEndsWithTheLeadership() throws {
     var replica = Self.leader()
     let request = try Self.askToAdd(&replica)
