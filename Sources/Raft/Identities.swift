@@ -82,8 +82,8 @@ public struct Endpoint: Hashable, Comparable, Sendable {
   }
 }
 
-/// Where a request goes. Bootstrap servers, whose ids are not known, have negative ids from -2 down,
-/// as in Kafka's log lines.
+/// Where a request goes. Bootstrap servers, whose ids are not known, have negative ids from -2
+/// down, as in Kafka's log lines.
 public struct RaftNode: Hashable, Sendable {
   public var id: BrokerID
   public var host: String

@@ -138,7 +138,8 @@ struct Leader: Sendable {
     }
   }
 
-  /// Moves the check-quorum deadline once a majority has been heard, the leader counted if it votes.
+  /// Moves the check-quorum deadline once a majority has been heard, the leader counted if it
+  /// votes.
   mutating func heard(_ key: ReplicaKey, at now: Instant, checkQuorumMs: Int64) {
     guard isVoter(key), !key.means(own) else { return }
     if !fetchedVoters.contains(key.id) { fetchedVoters.append(key.id) }
@@ -153,7 +154,8 @@ struct Leader: Sendable {
   /// by it meanwhile without this leader's knowing.
   func isFollowed(withinMs window: Int64, at now: Instant) -> Bool {
     let recent = voters.filter { voter in
-      voter.key.means(own) || (voter.lastFetch.map { now.milliseconds(since: $0) < window } ?? false)
+      voter.key.means(own)
+        || (voter.lastFetch.map { now.milliseconds(since: $0) < window } ?? false)
     }
     return recent.count >= voters.count / 2 + 1
   }
@@ -184,7 +186,8 @@ struct Leader: Sendable {
   mutating func apply(_ set: VoterSet) {
     let before = voters
     voters = set.keys.map { key in
-      var progress = before.first { $0.key.id == key.id && ($0.key == key || $0.key.means(key)) }
+      var progress =
+        before.first { $0.key.id == key.id && ($0.key == key || $0.key.means(key)) }
         ?? observers.first { key.means($0.key) } ?? Progress(key: key)
       progress.key = key
       return progress

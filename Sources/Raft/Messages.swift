@@ -72,7 +72,8 @@ public struct EndQuorumEpochRequest: Hashable, Sendable {
   public var clusterID: String?
   public var leader: BrokerID
   public var epoch: LeaderEpoch
-  /// Voters by how far they are, best first; without directories in version 0 (PreferredSuccessors).
+  /// Voters by how far they are, best first; without directories in version 0
+  /// (PreferredSuccessors).
   public var preferredCandidates: [ReplicaKey]
   public var leaderEndpoints: [Endpoint]
 

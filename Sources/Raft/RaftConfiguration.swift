@@ -4,8 +4,8 @@ import Values
 
 /// The `controller.quorum.*` keys, and what Kafka has as constants. Milliseconds.
 public struct RaftOptions: Hashable, Sendable {
-  /// `controller.quorum.election.timeout.ms`: an election may take so long, plus up to as much again
-  /// at random.
+  /// `controller.quorum.election.timeout.ms`: an election may take so long, plus up to as much
+  /// again at random.
   public var electionTimeoutMs: Int64 = 1000
   /// `controller.quorum.election.backoff.max.ms`
   public var electionBackoffMaxMs: Int64 = 1000

@@ -1,7 +1,8 @@
 import KafkaProtocol
 import Values
 
-// What a replica is told and what it asks for: the whole contract between the machine and its driver.
+// What a replica is told and what it asks for: the whole contract between the machine and its
+// driver.
 //
 // The driver owns sockets, files, clock and bytes. It calls `step` for every event, carries out the
 // effects in order, and calls `step(.timer)` at `RaftMachine.nextDeadline`. Calls must not overlap.
@@ -48,14 +49,14 @@ public enum RaftEvent: Sendable {
   // Orders.
   /// Give up leadership, if this replica leads in this epoch: its controller cannot go on.
   case resign(epoch: LeaderEpoch)
-  /// Hand over leadership if there is any, then stop: answered by `shutdownCompleted`, after so many
-  /// milliseconds at the latest.
+  /// Hand over leadership if there is any, then stop: answered by `shutdownCompleted`, after so
+  /// many milliseconds at the latest.
   case shutdown(timeoutMs: Int64)
 }
 
-/// What a replica asks for. Effects are carried out in order, each before the next one; those marked
-/// *durable* survive a crash before the next one begins, so a message cannot leave before what it
-/// promises is on disk.
+/// What a replica asks for. Effects are carried out in order, each before the next one; those
+/// marked *durable* survive a crash before the next one begins, so a message cannot leave before
+/// what it promises is on disk.
 public enum RaftEffect: Hashable, Sendable {
   // Messages.
   /// *Durable.* The file `quorum-state`.
@@ -92,8 +93,8 @@ public enum RaftEffect: Hashable, Sendable {
   case stateChanged(RaftState, epoch: LeaderEpoch)
   /// Nil while none is known. This replica, when it leads, is announced by `becameLeader` instead.
   case leaderChanged(CurrentLeader)
-  /// This replica leads. It may decide when everything below `startOffset` is committed and applied:
-  /// until then it does not know the state that its predecessors left.
+  /// This replica leads. It may decide when everything below `startOffset` is committed and
+  /// applied: until then it does not know the state that its predecessors left.
   case becameLeader(epoch: LeaderEpoch, startOffset: Offset)
   /// It leads no more; what is not committed may be lost.
   case resigned(epoch: LeaderEpoch)

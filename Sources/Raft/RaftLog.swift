@@ -176,7 +176,8 @@ public struct RaftLog: Hashable, Sendable {
     durableEnd = max(durableEnd, min(offset, endOffset))
   }
 
-  /// Where a follower has to cut when its leader says that `leaderEnd` is the end of an epoch there.
+  /// Where a follower has to cut when its leader says that `leaderEnd` is the end of an epoch
+  /// there.
   func truncationPoint(for leaderEnd: OffsetAndEpoch) -> Offset {
     if leaderEnd.epoch == LeaderEpoch(0) { return min(leaderEnd.offset, endOffset) }
     let own = end(of: leaderEnd.epoch)

@@ -67,8 +67,8 @@ extension RaftMachine {
   }
 
   /// Calls an election, once a majority of voters has answered something lately; asks those that
-  /// have not. A replica that is cut off thus keeps its epoch, and follows again without an election
-  /// when it is back.
+  /// have not. A replica that is cut off thus keeps its epoch, and follows again without an
+  /// election when it is back.
   ///
   /// The question is a fetch that does not wait: it is valid in every state of its receiver, and
   /// tells of a leader that this replica has missed.
@@ -186,9 +186,12 @@ extension RaftMachine {
   }
 
   mutating func take(_ response: VoteResponse, from inflight: Inflight) -> Bool {
-    guard response.topLevelError == .none else { return unexpected(response.topLevelError, inflight) }
+    guard response.topLevelError == .none else {
+      return unexpected(response.topLevelError, inflight)
+    }
     // Whoever still hears its leader keeps its epoch and rejects.
-    let isRefusal = response.error == .none && !response.voteGranted && response.leader.epoch < epoch
+    let isRefusal =
+      response.error == .none && !response.voteGranted && response.leader.epoch < epoch
     if !isRefusal {
       switch common(response.error, response.leader, inflight) {
       case .done(let succeeded): return succeeded
@@ -209,8 +212,8 @@ extension RaftMachine {
     return true
   }
 
-  /// A vote that this candidate will not get in this epoch. When no majority is left to win, there is
-  /// no use in waiting for the others.
+  /// A vote that this candidate will not get in this epoch. When no majority is left to win, there
+  /// is no use in waiting for the others.
   mutating func lose(_ voter: BrokerID) {
     guard case .candidate(var candidate) = role else { return }
     if !candidate.rejected.contains(voter) { candidate.rejected.append(voter) }
@@ -240,7 +243,9 @@ extension RaftMachine {
   }
 
   mutating func takeBegin(_ response: QuorumEpochResponse, from inflight: Inflight) -> Bool {
-    guard response.topLevelError == .none else { return unexpected(response.topLevelError, inflight) }
+    guard response.topLevelError == .none else {
+      return unexpected(response.topLevelError, inflight)
+    }
     switch common(response.error, response.leader, inflight) {
     case .done(let succeeded): return succeeded
     case .proceed: return response.error == .none || unexpected(response.error, inflight)
@@ -268,11 +273,13 @@ extension RaftMachine {
     effects.append(.respond(id, .endQuorumEpoch(response)))
   }
 
-  /// Milliseconds until this replica calls the election: none for the one that is furthest, doubling
-  /// from one to the next, so that the best candidate is not disturbed by the others.
+  /// Milliseconds until this replica calls the election: none for the one that is furthest,
+  /// doubling from one to the next, so that the best candidate is not disturbed by the others.
   private mutating func successionDelay(_ preferred: [ReplicaKey]) -> Int64 {
     let longest = options.electionBackoffMaxMs
-    guard !preferred.isEmpty else { return longest > 0 ? Int64(random.next() % UInt64(longest)) : 0 }
+    guard !preferred.isEmpty else {
+      return longest > 0 ? Int64(random.next() % UInt64(longest)) : 0
+    }
     guard let position = preferred.firstIndex(where: { $0.means(own) }) else { return longest }
     guard position > 0 else { return 0 }
     let shortest = longest >> Int64(min(62, preferred.count - 1))
@@ -280,7 +287,9 @@ extension RaftMachine {
   }
 
   mutating func takeEnd(_ response: QuorumEpochResponse, from inflight: Inflight) -> Bool {
-    guard response.topLevelError == .none else { return unexpected(response.topLevelError, inflight) }
+    guard response.topLevelError == .none else {
+      return unexpected(response.topLevelError, inflight)
+    }
     switch common(response.error, response.leader, inflight) {
     case .done(let succeeded): return succeeded
     case .proceed: break

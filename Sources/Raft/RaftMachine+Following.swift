@@ -22,8 +22,8 @@ extension RaftMachine {
     return min(next, send(to: leader, nextFetch(follower)))
   }
 
-  /// An observer's turn. Its leader may be gone for good: it asks around whenever the leader does not
-  /// answer, but never two nodes at once.
+  /// An observer's turn. Its leader may be gone for good: it asks around whenever the leader does
+  /// not answer, but never two nodes at once.
   mutating func pollObserver(_ follower: Follower) -> Instant {
     guard !waitsForDisk else { return .distantFuture }
     if now >= follower.fetchDeadline { return askAround() }
@@ -105,7 +105,9 @@ extension RaftMachine {
   // MARK: Answers
 
   mutating func take(_ response: FetchResponse, from inflight: Inflight) -> Bool {
-    guard response.topLevelError == .none else { return unexpected(response.topLevelError, inflight) }
+    guard response.topLevelError == .none else {
+      return unexpected(response.topLevelError, inflight)
+    }
     switch common(response.error, response.leader, inflight) {
     case .done(let succeeded): return succeeded
     case .proceed: break
@@ -201,7 +203,8 @@ extension RaftMachine {
     return true
   }
 
-  /// What is committed, as far as it is here; and on disk, lest a snapshot of it outlive its records.
+  /// What is committed, as far as it is here; and on disk, lest a snapshot of it outlive its
+  /// records.
   mutating func raiseFollowerHighWatermark() {
     guard !isLeader, leaderHighWatermark >= 0 else { return }
     let limit = min(leaderHighWatermark, flushesFetches ? log.durableEnd : log.endOffset)

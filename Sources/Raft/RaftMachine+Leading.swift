@@ -56,7 +56,8 @@ extension RaftMachine {
   // MARK: Appending
 
   mutating func append(_ token: Token, count: Int, bytes: Int, epoch: LeaderEpoch) {
-    guard case .leader(var leader) = role, epoch == self.epoch, count > 0, !leader.isResigning else {
+    guard case .leader(var leader) = role, epoch == self.epoch, count > 0, !leader.isResigning
+    else {
       effects.append(.refuse(token, .notLeaderOrFollower))
       return
     }

@@ -110,7 +110,8 @@ extension RaftMachine {
       follower.leader == inflight.node.id
     {
       follower.lastHeard = nil
-      let soon = deadline(inMs: Int64(random.next() % UInt64(max(1, options.electionTimeoutMs / 5))))
+      let soon = deadline(
+        inMs: Int64(random.next() % UInt64(max(1, options.electionTimeoutMs / 5))))
       follower.fetchDeadline = min(follower.fetchDeadline, soon)
       role = .follower(follower)
     }

@@ -42,8 +42,8 @@ extension RaftMachine {
     // Committed records are in every leader's snapshots, or behind them.
     guard id.offset >= max(announcedHighWatermark, 1), id.epoch >= LeaderEpoch(0) else {
       complain(
-        "The leader of epoch \(epoch.rawValue) has snapshot \(id) for a log that ends at \(log.end) "
-          + "and is committed up to \(announcedHighWatermark)")
+        "The leader of epoch \(epoch.rawValue) has snapshot \(id) for a log that ends at "
+          + "\(log.end) and is committed up to \(announcedHighWatermark)")
       return false
     }
     note(.info, "Fetching snapshot \(id) from node \(follower.leader.rawValue)")
@@ -54,7 +54,9 @@ extension RaftMachine {
   }
 
   mutating func take(_ response: FetchSnapshotResponse, from inflight: Inflight) -> Bool {
-    guard response.topLevelError == .none else { return unexpected(response.topLevelError, inflight) }
+    guard response.topLevelError == .none else {
+      return unexpected(response.topLevelError, inflight)
+    }
     switch common(response.error, response.leader, inflight) {
     case .done(let succeeded): return succeeded
     case .proceed: break

@@ -1,8 +1,8 @@
 import KafkaProtocol
 import Values
 
-// From state to state: what is given up, what is promised on disk, and who is told. Persisting comes
-// first, so that nothing a new state says can be denied after a crash.
+// From state to state: what is given up, what is promised on disk, and who is told. Persisting
+// comes first, so that nothing a new state says can be denied after a crash.
 
 extension RaftMachine {
   // MARK: The beginning
@@ -76,8 +76,9 @@ extension RaftMachine {
     leadIfElected()
   }
 
-  mutating func becomeFollower(of leader: BrokerID, _ newEpoch: LeaderEpoch, _ endpoints: [Endpoint])
-  {
+  mutating func becomeFollower(
+    of leader: BrokerID, _ newEpoch: LeaderEpoch, _ endpoints: [Endpoint]
+  ) {
     leaveRole()
     epoch = newEpoch
     enter(.follower(newFollower(of: leader, endpoints)))
@@ -175,8 +176,8 @@ extension RaftMachine {
     if newEpoch == epoch, let leader, let known, leader != known {
       note(
         .error,
-        "A message names node \(leader.rawValue) as the leader of epoch \(epoch.rawValue), which is "
-          + "node \(known.rawValue)")
+        "A message names node \(leader.rawValue) as the leader of epoch \(epoch.rawValue), "
+          + "which is node \(known.rawValue)")
       return false
     }
     // Nobody else can know better whether this replica leads.

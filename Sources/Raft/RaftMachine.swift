@@ -1,7 +1,8 @@
 import KafkaProtocol
 import Values
 
-// One replica of the metadata log: KRaft's protocol (KIP-595, KIP-630, KIP-853), as Kafka 3.9 has it.
+// One replica of the metadata log: KRaft's protocol (KIP-595, KIP-630, KIP-853), as Kafka 3.9 has
+// it.
 //
 // Voters:
 //
@@ -70,8 +71,8 @@ public struct RaftMachine: Sendable {
   /// A replica as its files have it.
   /// - Parameters:
   ///   - election: from `quorum-state`; nil if there is no such file.
-  ///   - log: from `__cluster_metadata-0`. If the newest snapshot reaches beyond the log, the driver
-  ///     has replaced the log by it already.
+  ///   - log: from `__cluster_metadata-0`. If the newest snapshot reaches beyond the log, the
+  ///     driver has replaced the log by it already.
   ///   - seed: for time-outs and backoffs.
   public init(
     _ configuration: RaftConfiguration, election: ElectionState?, log: RaftLog, seed: UInt64
@@ -258,5 +259,7 @@ public struct RaftMachine: Sendable {
   }
 
   /// Where a voter listens, for this replica.
-  func node(of voter: BrokerID) -> RaftNode? { voters[voter]?.node(listener: configuration.listener) }
+  func node(of voter: BrokerID) -> RaftNode? {
+    voters[voter]?.node(listener: configuration.listener)
+  }
 }

@@ -48,9 +48,12 @@ struct MessageEmitter {
   /// The versions that the struct being emitted can be asked for: those of the message, less those
   /// in which no field leads to it.
   var versions: Versions
+  /// Whether the message is one that tools print.
+  let isShown: Bool
 
-  init(message: Message) {
+  init(message: Message, isShown: Bool = false) {
     self.message = message
+    self.isShown = isShown
     versions = message.versions
   }
 
@@ -64,7 +67,8 @@ struct MessageEmitter {
   }
 
   func emit(into code: inout CodeText) {
-    code.block("public struct \(message.name): \(conformance)") { code in
+    let shown = isShown ? ", JSONShowable" : ""
+    code.block("public struct \(message.name): \(conformance)\(shown)") { code in
       identity(into: &code)
       code.line()
       members(message.fields, of: nil, into: &code)
@@ -72,7 +76,8 @@ struct MessageEmitter {
     for structure in message.structures {
       code.line()
       code.block("extension \(message.name)") { code in
-        code.block("public struct \(structure.name): KafkaStruct") { code in
+        let shown = isShown ? ", JSONShowable" : ""
+        code.block("public struct \(structure.name): KafkaStruct\(shown)") { code in
           var emitter = self
           emitter.versions = scope(of: structure.name)
           emitter.members(structure.fields, of: structure.name, into: &code)
@@ -146,6 +151,10 @@ struct MessageEmitter {
     reader(fields, isMessage: structure == nil, into: &code)
     code.line()
     writer(fields, into: &code)
+    if isShown {
+      code.line()
+      shower(fields, into: &code)
+    }
     if let structure, comparedStructures.contains(structure) { defaultCheck(fields, into: &code) }
     if fields.contains(where: holdsRecords) { recordsCopy(fields, into: &code) }
   }

@@ -24,7 +24,7 @@ struct ModuleEmitter {
     for name in ["Bytes", "KafkaProtocol", "Values"] { code.line("import \(name)") }
     for message in file.messages where message.kind != .header {
       code.line()
-      MessageEmitter(message: message).emit(into: &code)
+      MessageEmitter(message: message, isShown: module == "KafkaRecords").emit(into: &code)
     }
     return GeneratedFile(path: "\(module)/Generated/\(file.name).swift", text: code.text)
   }
@@ -116,6 +116,15 @@ struct ModuleEmitter {
         for message in records {
           code.line(
             "case .\(label(message))(let record): record.write(to: &writer, version: version)")
+        }
+        code.line("}")
+      }
+      code.line()
+      code.line("/// As Kafka's tools print it.")
+      code.block("public func json(version: Int16) -> String") { code in
+        code.line("switch self {")
+        for message in records {
+          code.line("case .\(label(message))(let record): record.json(version: version)")
         }
         code.line("}")
       }

@@ -1,5 +1,6 @@
 import Foundation
 import KafkaRecords
+import LogStorage
 import Metadata
 import MetadataLog
 import TestKit
@@ -173,5 +174,43 @@ import Values
     try FileManager.default.createDirectory(
       at: folder.appending(path: "logs"), withIntermediateDirectories: true)
     #expect(try await run(["info", "--config", path]) == 1)
+  }
+
+  /// The decoder prints what Kafka's prints, file by file.
+  @Test(arguments: [
+    "00000000000000000000-0000000000.checkpoint", "00000000000000000030-0000000001.checkpoint",
+    "00000000000000000172-0000000001.checkpoint", "bootstrap.checkpoint", "log",
+  ])
+  func metadataIsDumpedAsByKafka(_ name: String) throws {
+    let golden = try Fixtures.unpack("kafka-3.9.0-kraft-tool-output.tar.gz")
+    let logs = try Fixtures.unpack("kafka-3.9.0-kraft-logdir.tar.gz")
+    defer {
+      try? FileManager.default.removeItem(at: golden)
+      try? FileManager.default.removeItem(at: logs)
+    }
+    let isLog = name == "log"
+    let text = try String(
+      contentsOf: golden.appending(
+        path: "txt39/" + (isLog ? "dump-metadata-log.txt" : "dump-\(name).txt")), encoding: .utf8)
+    let expected = text.split(separator: "\n").map(String.init)
+      .filter { !$0.hasPrefix("+ ") && !$0.hasPrefix("Dumping ") }
+    let folder = logs.appending(path: "kr1")
+    let file =
+      name == "bootstrap.checkpoint"
+      ? folder.appending(path: name)
+      : folder.appending(
+        path: "__cluster_metadata-0/" + (isLog ? "00000000000000000000.log" : name))
+    var options = DumpLog.Options()
+    options.printsData = true
+    var dump = DumpLog(options)
+    dump.decode = MetadataDecoder.decode
+    dump.describeControl = MetadataDecoder.describe
+    var lines: [String] = []
+    try dump.dump(file.path) { lines.append($0) }
+    lines.removeAll { $0.hasPrefix("Dumping ") }
+    #expect(lines.count == expected.count)
+    for (ours, theirs) in zip(lines, expected) where ours != theirs {
+      Issue.record("\(ours)\n\(theirs)")
+    }
   }
 }

@@ -38,7 +38,7 @@ import Values
     let batches = [Self.batch(0, 2, token: 5), Self.batch(3, 3, token: 6)]
     replica.step(.response(Self.response(highWatermark: 2, batches: batches), to: fetch))
     #expect(replica.effects == [.append(batches), .flush])
-    #expect(replica.machine.highWatermark == nil)
+    #expect(replica.machine.highWatermark == 0)
     // However long the disk takes, that is not the leader's fault.
     replica.run(10_000)
     #expect(replica.machine.state == .follower)
@@ -75,7 +75,10 @@ import Values
       var (replica, fetch) = try Self.follower()
       replica.step(.response(Self.response(batches: batches), to: fetch))
       #expect(replica.machine.log.endOffset == 0)
-      #expect(replica.effects.contains { if case .log(let line) = $0 { line.level == .error } else { false } })
+      #expect(
+        replica.effects.contains {
+          if case .log(let line) = $0 { line.level == .error } else { false }
+        })
       // It is not asked again at once, or the log would fill.
       replica.run(900)
       #expect(replica.sent(to: 2).isEmpty)

@@ -227,7 +227,9 @@ import Values
             clusterID: nil, leader: BrokerID(2), epoch: LeaderEpoch(1),
             preferredCandidates: preferred, leaderEndpoints: [])))
       #expect(
-        replica.effects.contains { if case .respond(_, .endQuorumEpoch) = $0 { true } else { false } })
+        replica.effects.contains {
+          if case .respond(_, .endQuorumEpoch) = $0 { true } else { false }
+        })
       // The election begins with the question who is there.
       let asks = replica.sent(to: 3).isEmpty ? replica.run(delay) : replica.effects
       #expect(!replica.sent(to: 3).isEmpty, "position \(position) \(asks)")
@@ -265,9 +267,11 @@ import Values
 
   @Test func theQuorumIsDescribed() {
     var replica = Replica()
-    #expect(replica.ask(.describeQuorum) == .describeQuorum(
-      DescribeQuorumResponse(
-        error: .notLeaderOrFollower, leader: CurrentLeader(id: nil, epoch: LeaderEpoch(0)))))
+    #expect(
+      replica.ask(.describeQuorum)
+        == .describeQuorum(
+          DescribeQuorumResponse(
+            error: .notLeaderOrFollower, leader: CurrentLeader(id: nil, epoch: LeaderEpoch(0)))))
     replica.leadCommitted()
     let end = replica.machine.log.endOffset
     replica.ask(replica.fetch(from: 9, offset: 0))

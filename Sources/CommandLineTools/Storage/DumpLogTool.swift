@@ -22,20 +22,21 @@ struct DumpLogTool: Tool {
         .toggle("--verify-index-only", "Only tell what does not fit."),
         .toggle("--index-sanity-check", "Only check that indexes are sound."),
         .value("--max-bytes", "N", "So many bytes of each log file."),
-        .toggle("--cluster-metadata-decoder", "Needs KRaft mode, which is not there yet."),
+        .toggle("--cluster-metadata-decoder", "Records of __cluster_metadata and its snapshots."),
         .toggle("--transaction-log-decoder", "Needs transactions, which are not there yet."),
         .toggle("--remote-log-metadata-decoder", "Needs tiered storage, which is not there yet."),
       ])
   }
 
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
-    for flag in [
-      "--cluster-metadata-decoder", "--transaction-log-decoder", "--remote-log-metadata-decoder",
-    ] where line.has(flag) {
+    for flag in ["--transaction-log-decoder", "--remote-log-metadata-decoder"]
+    where line.has(flag) {
       throw SettingsError("not supported yet", key: flag)
     }
     var options = DumpLog.Options()
-    options.printsData = line.has("--print-data-log") || line.has("--offsets-decoder")
+    options.printsData =
+      line.has("--print-data-log") || line.has("--offsets-decoder")
+      || line.has("--cluster-metadata-decoder")
     options.isDeep = line.has("--deep-iteration") || options.printsData
     options.skipsRecordMetadata = line.has("--skip-record-metadata")
     options.verifiesOnly = line.has("--verify-index-only")
@@ -43,6 +44,8 @@ struct DumpLogTool: Tool {
     if let limit = try line.integer("--max-bytes", in: 0...Int.max) { options.maxBytes = limit }
     var dump = DumpLog(options)
     if line.has("--offsets-decoder") { dump.decode = OffsetsDecoder.decode }
+    if line.has("--cluster-metadata-decoder") { dump.decode = MetadataDecoder.decode }
+    dump.describeControl = MetadataDecoder.describe
     for path in try line.require("--files").split(separator: ",") {
       guard FileManager.default.fileExists(atPath: String(path)) else {
         throw ToolFailure("\(path): no such file")

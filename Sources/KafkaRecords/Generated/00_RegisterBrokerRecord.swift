@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct RegisterBrokerRecord: MetadataRecordMessage {
+public struct RegisterBrokerRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 0 }
   public static var validVersions: ClosedRange<Int16> { 0...3 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -104,10 +104,32 @@ public struct RegisterBrokerRecord: MetadataRecordMessage {
       }
     }
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("brokerId", JSONText.value(brokerID)))
+    if version >= 2 {
+      fields.append(JSONText.field("isMigratingZkBroker", JSONText.value(isMigratingZkBroker)))
+    }
+    fields.append(JSONText.field("incarnationId", JSONText.value(incarnationID)))
+    fields.append(JSONText.field("brokerEpoch", JSONText.value(brokerEpoch)))
+    fields.append(JSONText.field("endPoints", JSONText.show(endPoints, version: version)))
+    fields.append(JSONText.field("features", JSONText.show(features, version: version)))
+    fields.append(JSONText.field("rack", JSONText.value(rack)))
+    fields.append(JSONText.field("fenced", JSONText.value(fenced)))
+    if version >= 1 {
+      fields.append(JSONText.field("inControlledShutdown", JSONText.value(inControlledShutdown)))
+    }
+    if version >= 3, !logDirs.isEmpty {
+      fields.append(JSONText.field("logDirs", JSONText.value(logDirs)))
+    }
+    return JSONText.object(fields)
+  }
 }
 
 extension RegisterBrokerRecord {
-  public struct BrokerEndpoint: KafkaStruct {
+  public struct BrokerEndpoint: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var host: String = ""
     public var port: UInt16 = 0
@@ -130,11 +152,21 @@ extension RegisterBrokerRecord {
       writer.writeInt16(securityProtocol)
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("host", JSONText.value(host)))
+      fields.append(JSONText.field("port", JSONText.value(port)))
+      fields.append(JSONText.field("securityProtocol", JSONText.value(securityProtocol)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension RegisterBrokerRecord {
-  public struct BrokerFeature: KafkaStruct {
+  public struct BrokerFeature: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var minSupportedVersion: Int16 = 0
     public var maxSupportedVersion: Int16 = 0
@@ -153,6 +185,15 @@ extension RegisterBrokerRecord {
       writer.writeInt16(minSupportedVersion)
       writer.writeInt16(maxSupportedVersion)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("minSupportedVersion", JSONText.value(minSupportedVersion)))
+      fields.append(JSONText.field("maxSupportedVersion", JSONText.value(maxSupportedVersion)))
+      return JSONText.object(fields)
     }
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct RemoteLogSegmentMetadataRecord: RemoteRecordMessage {
+public struct RemoteLogSegmentMetadataRecord: RemoteRecordMessage, JSONShowable {
   public static var recordType: Int16 { 0 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -63,10 +63,28 @@ public struct RemoteLogSegmentMetadataRecord: RemoteRecordMessage {
     writer.writeInt8(remoteLogSegmentState)
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(
+      JSONText.field("remoteLogSegmentId", JSONText.show(remoteLogSegmentID, version: version)))
+    fields.append(JSONText.field("startOffset", JSONText.value(startOffset)))
+    fields.append(JSONText.field("endOffset", JSONText.value(endOffset)))
+    fields.append(JSONText.field("brokerId", JSONText.value(brokerID)))
+    fields.append(JSONText.field("maxTimestampMs", JSONText.value(maxTimestampMs)))
+    fields.append(JSONText.field("eventTimestampMs", JSONText.value(eventTimestampMs)))
+    fields.append(
+      JSONText.field("segmentLeaderEpochs", JSONText.show(segmentLeaderEpochs, version: version)))
+    fields.append(JSONText.field("segmentSizeInBytes", JSONText.value(segmentSizeInBytes)))
+    fields.append(JSONText.field("customMetadata", JSONText.value(customMetadata)))
+    fields.append(JSONText.field("remoteLogSegmentState", JSONText.value(remoteLogSegmentState)))
+    return JSONText.object(fields)
+  }
 }
 
 extension RemoteLogSegmentMetadataRecord {
-  public struct RemoteLogSegmentIdEntry: KafkaStruct {
+  public struct RemoteLogSegmentIdEntry: KafkaStruct, JSONShowable {
     public var topicIDPartition: TopicIdPartitionEntry = TopicIdPartitionEntry()
     public var id: Uuid = .zero
 
@@ -83,11 +101,20 @@ extension RemoteLogSegmentMetadataRecord {
       writer.writeUuid(id)
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(
+        JSONText.field("topicIdPartition", JSONText.show(topicIDPartition, version: version)))
+      fields.append(JSONText.field("id", JSONText.value(id)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension RemoteLogSegmentMetadataRecord {
-  public struct TopicIdPartitionEntry: KafkaStruct {
+  public struct TopicIdPartitionEntry: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var id: Uuid = .zero
     public var partition: Int32 = 0
@@ -107,11 +134,20 @@ extension RemoteLogSegmentMetadataRecord {
       writer.writeInt32(partition)
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("id", JSONText.value(id)))
+      fields.append(JSONText.field("partition", JSONText.value(partition)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension RemoteLogSegmentMetadataRecord {
-  public struct SegmentLeaderEpochEntry: KafkaStruct {
+  public struct SegmentLeaderEpochEntry: KafkaStruct, JSONShowable {
     public var leaderEpoch: Int32 = 0
     public var offset: Int64 = 0
 
@@ -127,6 +163,14 @@ extension RemoteLogSegmentMetadataRecord {
       writer.writeInt32(leaderEpoch)
       writer.writeInt64(offset)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("leaderEpoch", JSONText.value(leaderEpoch)))
+      fields.append(JSONText.field("offset", JSONText.value(offset)))
+      return JSONText.object(fields)
     }
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct RemoteLogSegmentMetadataUpdateRecord: RemoteRecordMessage {
+public struct RemoteLogSegmentMetadataUpdateRecord: RemoteRecordMessage, JSONShowable {
   public static var recordType: Int16 { 1 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -37,10 +37,22 @@ public struct RemoteLogSegmentMetadataUpdateRecord: RemoteRecordMessage {
     writer.writeInt8(remoteLogSegmentState)
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(
+      JSONText.field("remoteLogSegmentId", JSONText.show(remoteLogSegmentID, version: version)))
+    fields.append(JSONText.field("brokerId", JSONText.value(brokerID)))
+    fields.append(JSONText.field("eventTimestampMs", JSONText.value(eventTimestampMs)))
+    fields.append(JSONText.field("customMetadata", JSONText.value(customMetadata)))
+    fields.append(JSONText.field("remoteLogSegmentState", JSONText.value(remoteLogSegmentState)))
+    return JSONText.object(fields)
+  }
 }
 
 extension RemoteLogSegmentMetadataUpdateRecord {
-  public struct RemoteLogSegmentIdEntry: KafkaStruct {
+  public struct RemoteLogSegmentIdEntry: KafkaStruct, JSONShowable {
     public var topicIDPartition: TopicIdPartitionEntry = TopicIdPartitionEntry()
     public var id: Uuid = .zero
 
@@ -57,11 +69,20 @@ extension RemoteLogSegmentMetadataUpdateRecord {
       writer.writeUuid(id)
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(
+        JSONText.field("topicIdPartition", JSONText.show(topicIDPartition, version: version)))
+      fields.append(JSONText.field("id", JSONText.value(id)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension RemoteLogSegmentMetadataUpdateRecord {
-  public struct TopicIdPartitionEntry: KafkaStruct {
+  public struct TopicIdPartitionEntry: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var id: Uuid = .zero
     public var partition: Int32 = 0
@@ -80,6 +101,15 @@ extension RemoteLogSegmentMetadataUpdateRecord {
       writer.writeUuid(id)
       writer.writeInt32(partition)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("id", JSONText.value(id)))
+      fields.append(JSONText.field("partition", JSONText.value(partition)))
+      return JSONText.object(fields)
     }
   }
 }

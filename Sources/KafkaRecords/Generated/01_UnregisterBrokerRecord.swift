@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct UnregisterBrokerRecord: MetadataRecordMessage {
+public struct UnregisterBrokerRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 1 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -27,5 +27,13 @@ public struct UnregisterBrokerRecord: MetadataRecordMessage {
     writer.writeInt32(brokerID)
     writer.writeInt64(brokerEpoch)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("brokerId", JSONText.value(brokerID)))
+    fields.append(JSONText.field("brokerEpoch", JSONText.value(brokerEpoch)))
+    return JSONText.object(fields)
   }
 }

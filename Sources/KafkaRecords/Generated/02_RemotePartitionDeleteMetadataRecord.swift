@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct RemotePartitionDeleteMetadataRecord: RemoteRecordMessage {
+public struct RemotePartitionDeleteMetadataRecord: RemoteRecordMessage, JSONShowable {
   public static var recordType: Int16 { 2 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -34,10 +34,22 @@ public struct RemotePartitionDeleteMetadataRecord: RemoteRecordMessage {
     writer.writeInt8(remotePartitionDeleteState)
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(
+      JSONText.field("topicIdPartition", JSONText.show(topicIDPartition, version: version)))
+    fields.append(JSONText.field("brokerId", JSONText.value(brokerID)))
+    fields.append(JSONText.field("eventTimestampMs", JSONText.value(eventTimestampMs)))
+    fields.append(
+      JSONText.field("remotePartitionDeleteState", JSONText.value(remotePartitionDeleteState)))
+    return JSONText.object(fields)
+  }
 }
 
 extension RemotePartitionDeleteMetadataRecord {
-  public struct TopicIdPartitionEntry: KafkaStruct {
+  public struct TopicIdPartitionEntry: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var id: Uuid = .zero
     public var partition: Int32 = 0
@@ -56,6 +68,15 @@ extension RemotePartitionDeleteMetadataRecord {
       writer.writeUuid(id)
       writer.writeInt32(partition)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("id", JSONText.value(id)))
+      fields.append(JSONText.field("partition", JSONText.value(partition)))
+      return JSONText.object(fields)
     }
   }
 }

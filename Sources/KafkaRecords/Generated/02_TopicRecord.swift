@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct TopicRecord: MetadataRecordMessage {
+public struct TopicRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 2 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -27,5 +27,13 @@ public struct TopicRecord: MetadataRecordMessage {
     writer.writeString(name, compact: true)
     writer.writeUuid(topicID)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("name", JSONText.value(name)))
+    fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+    return JSONText.object(fields)
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct PartitionRecord: MetadataRecordMessage {
+public struct PartitionRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 3 }
   public static var validVersions: ClosedRange<Int16> { 0...2 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -100,5 +100,33 @@ public struct PartitionRecord: MetadataRecordMessage {
         writer.writeBytes(part.span)
       }
     }
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("partitionId", JSONText.value(partitionID)))
+    fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+    fields.append(JSONText.field("replicas", JSONText.value(replicas)))
+    fields.append(JSONText.field("isr", JSONText.value(isr)))
+    fields.append(JSONText.field("removingReplicas", JSONText.value(removingReplicas)))
+    fields.append(JSONText.field("addingReplicas", JSONText.value(addingReplicas)))
+    fields.append(JSONText.field("leader", JSONText.value(leader)))
+    if leaderRecoveryState != 0 {
+      fields.append(JSONText.field("leaderRecoveryState", JSONText.value(leaderRecoveryState)))
+    }
+    fields.append(JSONText.field("leaderEpoch", JSONText.value(leaderEpoch)))
+    fields.append(JSONText.field("partitionEpoch", JSONText.value(partitionEpoch)))
+    if version >= 1 {
+      fields.append(JSONText.field("directories", JSONText.value(directories)))
+    }
+    if version >= 2, eligibleLeaderReplicas != nil {
+      fields.append(
+        JSONText.field("eligibleLeaderReplicas", JSONText.value(eligibleLeaderReplicas)))
+    }
+    if version >= 2, lastKnownElr != nil {
+      fields.append(JSONText.field("lastKnownElr", JSONText.value(lastKnownElr)))
+    }
+    return JSONText.object(fields)
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct RemoteLogSegmentMetadataSnapshotRecord: RemoteRecordMessage {
+public struct RemoteLogSegmentMetadataSnapshotRecord: RemoteRecordMessage, JSONShowable {
   public static var recordType: Int16 { 3 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -63,10 +63,27 @@ public struct RemoteLogSegmentMetadataSnapshotRecord: RemoteRecordMessage {
     writer.writeInt8(remoteLogSegmentState)
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("segmentId", JSONText.value(segmentID)))
+    fields.append(JSONText.field("startOffset", JSONText.value(startOffset)))
+    fields.append(JSONText.field("endOffset", JSONText.value(endOffset)))
+    fields.append(JSONText.field("brokerId", JSONText.value(brokerID)))
+    fields.append(JSONText.field("maxTimestampMs", JSONText.value(maxTimestampMs)))
+    fields.append(JSONText.field("eventTimestampMs", JSONText.value(eventTimestampMs)))
+    fields.append(
+      JSONText.field("segmentLeaderEpochs", JSONText.show(segmentLeaderEpochs, version: version)))
+    fields.append(JSONText.field("segmentSizeInBytes", JSONText.value(segmentSizeInBytes)))
+    fields.append(JSONText.field("customMetadata", JSONText.value(customMetadata)))
+    fields.append(JSONText.field("remoteLogSegmentState", JSONText.value(remoteLogSegmentState)))
+    return JSONText.object(fields)
+  }
 }
 
 extension RemoteLogSegmentMetadataSnapshotRecord {
-  public struct SegmentLeaderEpochEntry: KafkaStruct {
+  public struct SegmentLeaderEpochEntry: KafkaStruct, JSONShowable {
     public var leaderEpoch: Int32 = 0
     public var offset: Int64 = 0
 
@@ -82,6 +99,14 @@ extension RemoteLogSegmentMetadataSnapshotRecord {
       writer.writeInt32(leaderEpoch)
       writer.writeInt64(offset)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("leaderEpoch", JSONText.value(leaderEpoch)))
+      fields.append(JSONText.field("offset", JSONText.value(offset)))
+      return JSONText.object(fields)
     }
   }
 }

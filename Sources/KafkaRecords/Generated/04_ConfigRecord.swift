@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ConfigRecord: MetadataRecordMessage {
+public struct ConfigRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 4 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -33,5 +33,15 @@ public struct ConfigRecord: MetadataRecordMessage {
     writer.writeString(name, compact: true)
     writer.writeNullableString(value, compact: true)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("resourceType", JSONText.value(resourceType)))
+    fields.append(JSONText.field("resourceName", JSONText.value(resourceName)))
+    fields.append(JSONText.field("name", JSONText.value(name)))
+    fields.append(JSONText.field("value", JSONText.value(value)))
+    return JSONText.object(fields)
   }
 }

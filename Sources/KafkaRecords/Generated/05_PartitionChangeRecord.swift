@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct PartitionChangeRecord: MetadataRecordMessage {
+public struct PartitionChangeRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 5 }
   public static var validVersions: ClosedRange<Int16> { 0...2 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -136,5 +136,41 @@ public struct PartitionChangeRecord: MetadataRecordMessage {
         writer.writeBytes(part.span)
       }
     }
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("partitionId", JSONText.value(partitionID)))
+    fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+    if isr != nil {
+      fields.append(JSONText.field("isr", JSONText.value(isr)))
+    }
+    if leader != -2 {
+      fields.append(JSONText.field("leader", JSONText.value(leader)))
+    }
+    if replicas != nil {
+      fields.append(JSONText.field("replicas", JSONText.value(replicas)))
+    }
+    if removingReplicas != nil {
+      fields.append(JSONText.field("removingReplicas", JSONText.value(removingReplicas)))
+    }
+    if addingReplicas != nil {
+      fields.append(JSONText.field("addingReplicas", JSONText.value(addingReplicas)))
+    }
+    if leaderRecoveryState != -1 {
+      fields.append(JSONText.field("leaderRecoveryState", JSONText.value(leaderRecoveryState)))
+    }
+    if version >= 1, directories != nil {
+      fields.append(JSONText.field("directories", JSONText.value(directories)))
+    }
+    if version >= 2, eligibleLeaderReplicas != nil {
+      fields.append(
+        JSONText.field("eligibleLeaderReplicas", JSONText.value(eligibleLeaderReplicas)))
+    }
+    if version >= 2, lastKnownElr != nil {
+      fields.append(JSONText.field("lastKnownElr", JSONText.value(lastKnownElr)))
+    }
+    return JSONText.object(fields)
   }
 }

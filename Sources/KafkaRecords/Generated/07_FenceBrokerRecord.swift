@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct FenceBrokerRecord: MetadataRecordMessage {
+public struct FenceBrokerRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 7 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -27,5 +27,13 @@ public struct FenceBrokerRecord: MetadataRecordMessage {
     writer.writeInt32(id)
     writer.writeInt64(epoch)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("id", JSONText.value(id)))
+    fields.append(JSONText.field("epoch", JSONText.value(epoch)))
+    return JSONText.object(fields)
   }
 }

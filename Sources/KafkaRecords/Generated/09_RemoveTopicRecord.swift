@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct RemoveTopicRecord: MetadataRecordMessage {
+public struct RemoveTopicRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 9 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -24,5 +24,12 @@ public struct RemoveTopicRecord: MetadataRecordMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeUuid(topicID)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+    return JSONText.object(fields)
   }
 }

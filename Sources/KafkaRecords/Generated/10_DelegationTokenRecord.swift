@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct DelegationTokenRecord: MetadataRecordMessage {
+public struct DelegationTokenRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 10 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -42,5 +42,18 @@ public struct DelegationTokenRecord: MetadataRecordMessage {
     writer.writeInt64(expirationTimestamp)
     writer.writeString(tokenID, compact: true)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("owner", JSONText.value(owner)))
+    fields.append(JSONText.field("requester", JSONText.value(requester)))
+    fields.append(JSONText.field("renewers", JSONText.value(renewers)))
+    fields.append(JSONText.field("issueTimestamp", JSONText.value(issueTimestamp)))
+    fields.append(JSONText.field("maxTimestamp", JSONText.value(maxTimestamp)))
+    fields.append(JSONText.field("expirationTimestamp", JSONText.value(expirationTimestamp)))
+    fields.append(JSONText.field("tokenId", JSONText.value(tokenID)))
+    return JSONText.object(fields)
   }
 }

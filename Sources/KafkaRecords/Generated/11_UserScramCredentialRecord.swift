@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct UserScramCredentialRecord: MetadataRecordMessage {
+public struct UserScramCredentialRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 11 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -39,5 +39,17 @@ public struct UserScramCredentialRecord: MetadataRecordMessage {
     writer.writeByteArray(serverKey, compact: true)
     writer.writeInt32(iterations)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("name", JSONText.value(name)))
+    fields.append(JSONText.field("mechanism", JSONText.value(mechanism)))
+    fields.append(JSONText.field("salt", JSONText.value(salt)))
+    fields.append(JSONText.field("storedKey", JSONText.value(storedKey)))
+    fields.append(JSONText.field("serverKey", JSONText.value(serverKey)))
+    fields.append(JSONText.field("iterations", JSONText.value(iterations)))
+    return JSONText.object(fields)
   }
 }

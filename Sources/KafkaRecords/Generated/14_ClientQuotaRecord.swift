@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ClientQuotaRecord: MetadataRecordMessage {
+public struct ClientQuotaRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 14 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -45,10 +45,20 @@ public struct ClientQuotaRecord: MetadataRecordMessage {
     writer.writeBool(remove)
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("entity", JSONText.show(entity, version: version)))
+    fields.append(JSONText.field("key", JSONText.value(key)))
+    fields.append(JSONText.field("value", JSONText.value(value)))
+    fields.append(JSONText.field("remove", JSONText.value(remove)))
+    return JSONText.object(fields)
+  }
 }
 
 extension ClientQuotaRecord {
-  public struct EntityData: KafkaStruct {
+  public struct EntityData: KafkaStruct, JSONShowable {
     public var entityType: String = ""
     public var entityName: String? = ""
 
@@ -64,6 +74,14 @@ extension ClientQuotaRecord {
       writer.writeString(entityType, compact: true)
       writer.writeNullableString(entityName, compact: true)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("entityType", JSONText.value(entityType)))
+      fields.append(JSONText.field("entityName", JSONText.value(entityName)))
+      return JSONText.object(fields)
     }
   }
 }

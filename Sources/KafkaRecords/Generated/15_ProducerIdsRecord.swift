@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ProducerIdsRecord: MetadataRecordMessage {
+public struct ProducerIdsRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 15 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -30,5 +30,14 @@ public struct ProducerIdsRecord: MetadataRecordMessage {
     writer.writeInt64(brokerEpoch)
     writer.writeInt64(nextProducerID)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("brokerId", JSONText.value(brokerID)))
+    fields.append(JSONText.field("brokerEpoch", JSONText.value(brokerEpoch)))
+    fields.append(JSONText.field("nextProducerId", JSONText.value(nextProducerID)))
+    return JSONText.object(fields)
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct BrokerRegistrationChangeRecord: MetadataRecordMessage {
+public struct BrokerRegistrationChangeRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 17 }
   public static var validVersions: ClosedRange<Int16> { 0...2 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -70,5 +70,22 @@ public struct BrokerRegistrationChangeRecord: MetadataRecordMessage {
         writer.writeBytes(part.span)
       }
     }
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("brokerId", JSONText.value(brokerID)))
+    fields.append(JSONText.field("brokerEpoch", JSONText.value(brokerEpoch)))
+    if fenced != 0 {
+      fields.append(JSONText.field("fenced", JSONText.value(fenced)))
+    }
+    if version >= 1, inControlledShutdown != 0 {
+      fields.append(JSONText.field("inControlledShutdown", JSONText.value(inControlledShutdown)))
+    }
+    if version >= 2, !logDirs.isEmpty {
+      fields.append(JSONText.field("logDirs", JSONText.value(logDirs)))
+    }
+    return JSONText.object(fields)
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct AccessControlEntryRecord: MetadataRecordMessage {
+public struct AccessControlEntryRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 18 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -45,5 +45,19 @@ public struct AccessControlEntryRecord: MetadataRecordMessage {
     writer.writeInt8(operation)
     writer.writeInt8(permissionType)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("id", JSONText.value(id)))
+    fields.append(JSONText.field("resourceType", JSONText.value(resourceType)))
+    fields.append(JSONText.field("resourceName", JSONText.value(resourceName)))
+    fields.append(JSONText.field("patternType", JSONText.value(patternType)))
+    fields.append(JSONText.field("principal", JSONText.value(principal)))
+    fields.append(JSONText.field("host", JSONText.value(host)))
+    fields.append(JSONText.field("operation", JSONText.value(operation)))
+    fields.append(JSONText.field("permissionType", JSONText.value(permissionType)))
+    return JSONText.object(fields)
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct RemoveAccessControlEntryRecord: MetadataRecordMessage {
+public struct RemoveAccessControlEntryRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 19 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -24,5 +24,12 @@ public struct RemoveAccessControlEntryRecord: MetadataRecordMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeUuid(id)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("id", JSONText.value(id)))
+    return JSONText.object(fields)
   }
 }

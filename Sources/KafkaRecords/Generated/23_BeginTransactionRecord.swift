@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct BeginTransactionRecord: MetadataRecordMessage {
+public struct BeginTransactionRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 23 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -46,5 +46,14 @@ public struct BeginTransactionRecord: MetadataRecordMessage {
         writer.writeBytes(part.span)
       }
     }
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    if name != nil {
+      fields.append(JSONText.field("name", JSONText.value(name)))
+    }
+    return JSONText.object(fields)
   }
 }

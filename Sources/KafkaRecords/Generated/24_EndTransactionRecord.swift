@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct EndTransactionRecord: MetadataRecordMessage {
+public struct EndTransactionRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 24 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -20,5 +20,10 @@ public struct EndTransactionRecord: MetadataRecordMessage {
 
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    JSONText.object([])
   }
 }

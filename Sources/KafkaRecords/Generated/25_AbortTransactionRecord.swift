@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct AbortTransactionRecord: MetadataRecordMessage {
+public struct AbortTransactionRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 25 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -46,5 +46,14 @@ public struct AbortTransactionRecord: MetadataRecordMessage {
         writer.writeBytes(part.span)
       }
     }
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    if reason != nil {
+      fields.append(JSONText.field("reason", JSONText.value(reason)))
+    }
+    return JSONText.object(fields)
   }
 }

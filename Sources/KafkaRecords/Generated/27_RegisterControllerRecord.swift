@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct RegisterControllerRecord: MetadataRecordMessage {
+public struct RegisterControllerRecord: MetadataRecordMessage, JSONShowable {
   public static var recordType: Int16 { 27 }
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
@@ -59,10 +59,21 @@ public struct RegisterControllerRecord: MetadataRecordMessage {
     }
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("controllerId", JSONText.value(controllerID)))
+    fields.append(JSONText.field("incarnationId", JSONText.value(incarnationID)))
+    fields.append(JSONText.field("zkMigrationReady", JSONText.value(zkMigrationReady)))
+    fields.append(JSONText.field("endPoints", JSONText.show(endPoints, version: version)))
+    fields.append(JSONText.field("features", JSONText.show(features, version: version)))
+    return JSONText.object(fields)
+  }
 }
 
 extension RegisterControllerRecord {
-  public struct ControllerEndpoint: KafkaStruct {
+  public struct ControllerEndpoint: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var host: String = ""
     public var port: UInt16 = 0
@@ -85,11 +96,21 @@ extension RegisterControllerRecord {
       writer.writeInt16(securityProtocol)
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("host", JSONText.value(host)))
+      fields.append(JSONText.field("port", JSONText.value(port)))
+      fields.append(JSONText.field("securityProtocol", JSONText.value(securityProtocol)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension RegisterControllerRecord {
-  public struct ControllerFeature: KafkaStruct {
+  public struct ControllerFeature: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var minSupportedVersion: Int16 = 0
     public var maxSupportedVersion: Int16 = 0
@@ -108,6 +129,15 @@ extension RegisterControllerRecord {
       writer.writeInt16(minSupportedVersion)
       writer.writeInt16(maxSupportedVersion)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("minSupportedVersion", JSONText.value(minSupportedVersion)))
+      fields.append(JSONText.field("maxSupportedVersion", JSONText.value(maxSupportedVersion)))
+      return JSONText.object(fields)
     }
   }
 }

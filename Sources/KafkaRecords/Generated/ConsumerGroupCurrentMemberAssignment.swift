@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ConsumerGroupCurrentMemberAssignmentKey: KafkaMessage {
+public struct ConsumerGroupCurrentMemberAssignmentKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 8...8 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -25,9 +25,17 @@ public struct ConsumerGroupCurrentMemberAssignmentKey: KafkaMessage {
     writer.writeString(groupID, compact: false)
     writer.writeString(memberID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("groupId", JSONText.value(groupID)))
+    fields.append(JSONText.field("memberId", JSONText.value(memberID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct ConsumerGroupCurrentMemberAssignmentValue: KafkaMessage {
+public struct ConsumerGroupCurrentMemberAssignmentValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -81,10 +89,23 @@ public struct ConsumerGroupCurrentMemberAssignmentValue: KafkaMessage {
     }
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("memberEpoch", JSONText.value(memberEpoch)))
+    fields.append(JSONText.field("previousMemberEpoch", JSONText.value(previousMemberEpoch)))
+    fields.append(JSONText.field("state", JSONText.value(state)))
+    fields.append(
+      JSONText.field("assignedPartitions", JSONText.show(assignedPartitions, version: version)))
+    fields.append(
+      JSONText.field("partitionsPendingRevocation", JSONText.show(partitionsPendingRevocation, version: version)))
+    return JSONText.object(fields)
+  }
 }
 
 extension ConsumerGroupCurrentMemberAssignmentValue {
-  public struct TopicPartitions: KafkaStruct {
+  public struct TopicPartitions: KafkaStruct, JSONShowable {
     public var topicID: Uuid = .zero
     public var partitions: [Int32] = []
 
@@ -100,6 +121,14 @@ extension ConsumerGroupCurrentMemberAssignmentValue {
       writer.writeUuid(topicID)
       writer.writeInt32Array(partitions, compact: true)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+      fields.append(JSONText.field("partitions", JSONText.value(partitions)))
+      return JSONText.object(fields)
     }
   }
 }

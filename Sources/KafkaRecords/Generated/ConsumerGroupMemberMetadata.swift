@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ConsumerGroupMemberMetadataKey: KafkaMessage {
+public struct ConsumerGroupMemberMetadataKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 5...5 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -25,9 +25,17 @@ public struct ConsumerGroupMemberMetadataKey: KafkaMessage {
     writer.writeString(groupID, compact: false)
     writer.writeString(memberID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("groupId", JSONText.value(groupID)))
+    fields.append(JSONText.field("memberId", JSONText.value(memberID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct ConsumerGroupMemberMetadataValue: KafkaMessage {
+public struct ConsumerGroupMemberMetadataValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -97,10 +105,28 @@ public struct ConsumerGroupMemberMetadataValue: KafkaMessage {
       }
     }
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("instanceId", JSONText.value(instanceID)))
+    fields.append(JSONText.field("rackId", JSONText.value(rackID)))
+    fields.append(JSONText.field("clientId", JSONText.value(clientID)))
+    fields.append(JSONText.field("clientHost", JSONText.value(clientHost)))
+    fields.append(JSONText.field("subscribedTopicNames", JSONText.value(subscribedTopicNames)))
+    fields.append(JSONText.field("subscribedTopicRegex", JSONText.value(subscribedTopicRegex)))
+    fields.append(JSONText.field("rebalanceTimeoutMs", JSONText.value(rebalanceTimeoutMs)))
+    fields.append(JSONText.field("serverAssignor", JSONText.value(serverAssignor)))
+    if classicMemberMetadata != nil {
+      fields.append(
+        JSONText.field("classicMemberMetadata", JSONText.show(classicMemberMetadata, version: version)))
+    }
+    return JSONText.object(fields)
+  }
 }
 
 extension ConsumerGroupMemberMetadataValue {
-  public struct ClassicMemberMetadata: KafkaStruct {
+  public struct ClassicMemberMetadata: KafkaStruct, JSONShowable {
     public var sessionTimeoutMs: Int32 = 0
     public var supportedProtocols: [ClassicProtocol] = []
 
@@ -129,6 +155,15 @@ extension ConsumerGroupMemberMetadataValue {
       writer.writeUInt8(0)
     }
 
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("sessionTimeoutMs", JSONText.value(sessionTimeoutMs)))
+      fields.append(
+        JSONText.field("supportedProtocols", JSONText.show(supportedProtocols, version: version)))
+      return JSONText.object(fields)
+    }
+
     public var isDefault: Bool {
       if sessionTimeoutMs != 0 { return false }
       if !supportedProtocols.isEmpty { return false }
@@ -138,7 +173,7 @@ extension ConsumerGroupMemberMetadataValue {
 }
 
 extension ConsumerGroupMemberMetadataValue {
-  public struct ClassicProtocol: KafkaStruct {
+  public struct ClassicProtocol: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var metadata: [UInt8] = []
 
@@ -154,6 +189,14 @@ extension ConsumerGroupMemberMetadataValue {
       writer.writeString(name, compact: true)
       writer.writeByteArray(metadata, compact: true)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("metadata", JSONText.value(metadata)))
+      return JSONText.object(fields)
     }
   }
 }

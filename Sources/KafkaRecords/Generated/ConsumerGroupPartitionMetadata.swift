@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ConsumerGroupPartitionMetadataKey: KafkaMessage {
+public struct ConsumerGroupPartitionMetadataKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 4...4 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -22,9 +22,16 @@ public struct ConsumerGroupPartitionMetadataKey: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeString(groupID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("groupId", JSONText.value(groupID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct ConsumerGroupPartitionMetadataValue: KafkaMessage {
+public struct ConsumerGroupPartitionMetadataValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -55,10 +62,17 @@ public struct ConsumerGroupPartitionMetadataValue: KafkaMessage {
     }
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("topics", JSONText.show(topics, version: version)))
+    return JSONText.object(fields)
+  }
 }
 
 extension ConsumerGroupPartitionMetadataValue {
-  public struct TopicMetadata: KafkaStruct {
+  public struct TopicMetadata: KafkaStruct, JSONShowable {
     public var topicID: Uuid = .zero
     public var topicName: String = ""
     public var numPartitions: Int32 = 0
@@ -92,11 +106,22 @@ extension ConsumerGroupPartitionMetadataValue {
       }
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+      fields.append(JSONText.field("topicName", JSONText.value(topicName)))
+      fields.append(JSONText.field("numPartitions", JSONText.value(numPartitions)))
+      fields.append(
+        JSONText.field("partitionMetadata", JSONText.show(partitionMetadata, version: version)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension ConsumerGroupPartitionMetadataValue {
-  public struct PartitionMetadata: KafkaStruct {
+  public struct PartitionMetadata: KafkaStruct, JSONShowable {
     public var partition: Int32 = 0
     public var racks: [String] = []
 
@@ -112,6 +137,14 @@ extension ConsumerGroupPartitionMetadataValue {
       writer.writeInt32(partition)
       writer.writeStringArray(racks, compact: true)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("partition", JSONText.value(partition)))
+      fields.append(JSONText.field("racks", JSONText.value(racks)))
+      return JSONText.object(fields)
     }
   }
 }

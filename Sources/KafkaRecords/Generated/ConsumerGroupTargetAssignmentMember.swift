@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ConsumerGroupTargetAssignmentMemberKey: KafkaMessage {
+public struct ConsumerGroupTargetAssignmentMemberKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 7...7 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -25,9 +25,17 @@ public struct ConsumerGroupTargetAssignmentMemberKey: KafkaMessage {
     writer.writeString(groupID, compact: false)
     writer.writeString(memberID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("groupId", JSONText.value(groupID)))
+    fields.append(JSONText.field("memberId", JSONText.value(memberID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct ConsumerGroupTargetAssignmentMemberValue: KafkaMessage {
+public struct ConsumerGroupTargetAssignmentMemberValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -58,10 +66,18 @@ public struct ConsumerGroupTargetAssignmentMemberValue: KafkaMessage {
     }
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(
+      JSONText.field("topicPartitions", JSONText.show(topicPartitions, version: version)))
+    return JSONText.object(fields)
+  }
 }
 
 extension ConsumerGroupTargetAssignmentMemberValue {
-  public struct TopicPartition: KafkaStruct {
+  public struct TopicPartition: KafkaStruct, JSONShowable {
     public var topicID: Uuid = .zero
     public var partitions: [Int32] = []
 
@@ -77,6 +93,14 @@ extension ConsumerGroupTargetAssignmentMemberValue {
       writer.writeUuid(topicID)
       writer.writeInt32Array(partitions, compact: true)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+      fields.append(JSONText.field("partitions", JSONText.value(partitions)))
+      return JSONText.object(fields)
     }
   }
 }

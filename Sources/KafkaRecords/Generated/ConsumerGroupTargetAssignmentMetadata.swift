@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ConsumerGroupTargetAssignmentMetadataKey: KafkaMessage {
+public struct ConsumerGroupTargetAssignmentMetadataKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 6...6 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -22,9 +22,16 @@ public struct ConsumerGroupTargetAssignmentMetadataKey: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeString(groupID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("groupId", JSONText.value(groupID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct ConsumerGroupTargetAssignmentMetadataValue: KafkaMessage {
+public struct ConsumerGroupTargetAssignmentMetadataValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -43,5 +50,12 @@ public struct ConsumerGroupTargetAssignmentMetadataValue: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeInt32(assignmentEpoch)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("assignmentEpoch", JSONText.value(assignmentEpoch)))
+    return JSONText.object(fields)
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ConsumerProtocolSubscription: KafkaMessage {
+public struct ConsumerProtocolSubscription: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...3 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -57,10 +57,28 @@ public struct ConsumerProtocolSubscription: KafkaMessage {
       writer.writeNullableString(rackID, compact: false)
     }
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("topics", JSONText.value(topics)))
+    fields.append(JSONText.field("userData", JSONText.value(userData)))
+    if version >= 1 {
+      fields.append(
+        JSONText.field("ownedPartitions", JSONText.show(ownedPartitions, version: version)))
+    }
+    if version >= 2 {
+      fields.append(JSONText.field("generationId", JSONText.value(generationID)))
+    }
+    if version >= 3 {
+      fields.append(JSONText.field("rackId", JSONText.value(rackID)))
+    }
+    return JSONText.object(fields)
+  }
 }
 
 extension ConsumerProtocolSubscription {
-  public struct TopicPartition: KafkaStruct {
+  public struct TopicPartition: KafkaStruct, JSONShowable {
     public var topic: String = ""
     public var partitions: [Int32] = []
 
@@ -75,10 +93,18 @@ extension ConsumerProtocolSubscription {
       writer.writeString(topic, compact: false)
       writer.writeInt32Array(partitions, compact: false)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("topic", JSONText.value(topic)))
+      fields.append(JSONText.field("partitions", JSONText.value(partitions)))
+      return JSONText.object(fields)
+    }
   }
 }
 
-public struct ConsumerProtocolAssignment: KafkaMessage {
+public struct ConsumerProtocolAssignment: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...3 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -110,10 +136,19 @@ public struct ConsumerProtocolAssignment: KafkaMessage {
     }
     writer.writeNullableByteArray(userData, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(
+      JSONText.field("assignedPartitions", JSONText.show(assignedPartitions, version: version)))
+    fields.append(JSONText.field("userData", JSONText.value(userData)))
+    return JSONText.object(fields)
+  }
 }
 
 extension ConsumerProtocolAssignment {
-  public struct TopicPartition: KafkaStruct {
+  public struct TopicPartition: KafkaStruct, JSONShowable {
     public var topic: String = ""
     public var partitions: [Int32] = []
 
@@ -127,6 +162,14 @@ extension ConsumerProtocolAssignment {
     public func write(to writer: inout ByteWriter, version: Int16) {
       writer.writeString(topic, compact: false)
       writer.writeInt32Array(partitions, compact: false)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("topic", JSONText.value(topic)))
+      fields.append(JSONText.field("partitions", JSONText.value(partitions)))
+      return JSONText.object(fields)
     }
   }
 }

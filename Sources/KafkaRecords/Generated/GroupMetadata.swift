@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct GroupMetadataKey: KafkaMessage {
+public struct GroupMetadataKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 2...2 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -22,9 +22,16 @@ public struct GroupMetadataKey: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeString(group, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("group", JSONText.value(group)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct GroupMetadataValue: KafkaMessage {
+public struct GroupMetadataValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...4 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 4... }
 
@@ -76,10 +83,24 @@ public struct GroupMetadataValue: KafkaMessage {
     }
     if flexible { writer.writeUInt8(0) }
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("protocolType", JSONText.value(protocolType)))
+    fields.append(JSONText.field("generation", JSONText.value(generation)))
+    fields.append(JSONText.field("protocol", JSONText.value(`protocol`)))
+    fields.append(JSONText.field("leader", JSONText.value(leader)))
+    if version >= 2 {
+      fields.append(JSONText.field("currentStateTimestamp", JSONText.value(currentStateTimestamp)))
+    }
+    fields.append(JSONText.field("members", JSONText.show(members, version: version)))
+    return JSONText.object(fields)
+  }
 }
 
 extension GroupMetadataValue {
-  public struct MemberMetadata: KafkaStruct {
+  public struct MemberMetadata: KafkaStruct, JSONShowable {
     public var memberID: String = ""
     public var groupInstanceID: String? = nil
     public var clientID: String = ""
@@ -123,6 +144,24 @@ extension GroupMetadataValue {
       writer.writeByteArray(subscription, compact: flexible)
       writer.writeByteArray(assignment, compact: flexible)
       if flexible { writer.writeUInt8(0) }
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("memberId", JSONText.value(memberID)))
+      if version >= 3 {
+        fields.append(JSONText.field("groupInstanceId", JSONText.value(groupInstanceID)))
+      }
+      fields.append(JSONText.field("clientId", JSONText.value(clientID)))
+      fields.append(JSONText.field("clientHost", JSONText.value(clientHost)))
+      if version >= 1 {
+        fields.append(JSONText.field("rebalanceTimeout", JSONText.value(rebalanceTimeout)))
+      }
+      fields.append(JSONText.field("sessionTimeout", JSONText.value(sessionTimeout)))
+      fields.append(JSONText.field("subscription", JSONText.value(subscription)))
+      fields.append(JSONText.field("assignment", JSONText.value(assignment)))
+      return JSONText.object(fields)
     }
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct LeaderChangeMessage: KafkaMessage {
+public struct LeaderChangeMessage: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...1 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -55,10 +55,20 @@ public struct LeaderChangeMessage: KafkaMessage {
     }
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("version", JSONText.value(self.version)))
+    fields.append(JSONText.field("leaderId", JSONText.value(leaderID)))
+    fields.append(JSONText.field("voters", JSONText.show(voters, version: version)))
+    fields.append(JSONText.field("grantingVoters", JSONText.show(grantingVoters, version: version)))
+    return JSONText.object(fields)
+  }
 }
 
 extension LeaderChangeMessage {
-  public struct Voter: KafkaStruct {
+  public struct Voter: KafkaStruct, JSONShowable {
     public var voterID: Int32 = 0
     public var voterDirectoryID: Uuid = .zero
 
@@ -78,6 +88,16 @@ extension LeaderChangeMessage {
         writer.writeUuid(voterDirectoryID)
       }
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("voterId", JSONText.value(voterID)))
+      if version >= 1 {
+        fields.append(JSONText.field("voterDirectoryId", JSONText.value(voterDirectoryID)))
+      }
+      return JSONText.object(fields)
     }
   }
 }

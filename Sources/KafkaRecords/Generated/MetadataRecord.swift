@@ -157,6 +157,37 @@ public enum MetadataRecord: Sendable {
     }
   }
 
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    switch self {
+    case .registerBroker(let record): record.json(version: version)
+    case .unregisterBroker(let record): record.json(version: version)
+    case .topic(let record): record.json(version: version)
+    case .partition(let record): record.json(version: version)
+    case .config(let record): record.json(version: version)
+    case .partitionChange(let record): record.json(version: version)
+    case .fenceBroker(let record): record.json(version: version)
+    case .unfenceBroker(let record): record.json(version: version)
+    case .removeTopic(let record): record.json(version: version)
+    case .delegationToken(let record): record.json(version: version)
+    case .userScramCredential(let record): record.json(version: version)
+    case .featureLevel(let record): record.json(version: version)
+    case .clientQuota(let record): record.json(version: version)
+    case .producerIDs(let record): record.json(version: version)
+    case .brokerRegistrationChange(let record): record.json(version: version)
+    case .accessControlEntry(let record): record.json(version: version)
+    case .removeAccessControlEntry(let record): record.json(version: version)
+    case .noOp(let record): record.json(version: version)
+    case .zkMigrationState(let record): record.json(version: version)
+    case .removeUserScramCredential(let record): record.json(version: version)
+    case .beginTransaction(let record): record.json(version: version)
+    case .endTransaction(let record): record.json(version: version)
+    case .abortTransaction(let record): record.json(version: version)
+    case .removeDelegationToken(let record): record.json(version: version)
+    case .registerController(let record): record.json(version: version)
+    }
+  }
+
   public var recordType: Int16 {
     switch self {
     case .registerBroker: 0

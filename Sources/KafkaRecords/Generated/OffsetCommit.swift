@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct OffsetCommitKey: KafkaMessage {
+public struct OffsetCommitKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...1 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -28,9 +28,18 @@ public struct OffsetCommitKey: KafkaMessage {
     writer.writeString(topic, compact: false)
     writer.writeInt32(partition)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("group", JSONText.value(group)))
+    fields.append(JSONText.field("topic", JSONText.value(topic)))
+    fields.append(JSONText.field("partition", JSONText.value(partition)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct OffsetCommitValue: KafkaMessage {
+public struct OffsetCommitValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...4 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 4... }
 
@@ -71,5 +80,20 @@ public struct OffsetCommitValue: KafkaMessage {
       writer.writeInt64(expireTimestamp)
     }
     if flexible { writer.writeUInt8(0) }
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("offset", JSONText.value(offset)))
+    if version >= 3 {
+      fields.append(JSONText.field("leaderEpoch", JSONText.value(leaderEpoch)))
+    }
+    fields.append(JSONText.field("metadata", JSONText.value(metadata)))
+    fields.append(JSONText.field("commitTimestamp", JSONText.value(commitTimestamp)))
+    if version == 1 {
+      fields.append(JSONText.field("expireTimestamp", JSONText.value(expireTimestamp)))
+    }
+    return JSONText.object(fields)
   }
 }

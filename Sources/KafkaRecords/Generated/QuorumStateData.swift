@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct QuorumStateData: KafkaMessage {
+public struct QuorumStateData: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...1 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -65,10 +65,31 @@ public struct QuorumStateData: KafkaMessage {
     }
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    if version <= 0 {
+      fields.append(JSONText.field("clusterId", JSONText.value(clusterID)))
+    }
+    fields.append(JSONText.field("leaderId", JSONText.value(leaderID)))
+    fields.append(JSONText.field("leaderEpoch", JSONText.value(leaderEpoch)))
+    fields.append(JSONText.field("votedId", JSONText.value(votedID)))
+    if version >= 1 {
+      fields.append(JSONText.field("votedDirectoryId", JSONText.value(votedDirectoryID)))
+    }
+    if version <= 0 {
+      fields.append(JSONText.field("appliedOffset", JSONText.value(appliedOffset)))
+    }
+    if version <= 0 {
+      fields.append(JSONText.field("currentVoters", JSONText.show(currentVoters, version: version)))
+    }
+    return JSONText.object(fields)
+  }
 }
 
 extension QuorumStateData {
-  public struct Voter: KafkaStruct {
+  public struct Voter: KafkaStruct, JSONShowable {
     public var voterID: Int32 = 0
 
     public init() {}
@@ -81,6 +102,13 @@ extension QuorumStateData {
     public func write(to writer: inout ByteWriter, version: Int16) {
       writer.writeInt32(voterID)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("voterId", JSONText.value(voterID)))
+      return JSONText.object(fields)
     }
   }
 }

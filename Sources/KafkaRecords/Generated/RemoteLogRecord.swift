@@ -52,6 +52,16 @@ public enum RemoteLogRecord: Sendable {
     }
   }
 
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    switch self {
+    case .remoteLogSegmentMetadata(let record): record.json(version: version)
+    case .remoteLogSegmentMetadataUpdate(let record): record.json(version: version)
+    case .remotePartitionDeleteMetadata(let record): record.json(version: version)
+    case .remoteLogSegmentMetadataSnapshot(let record): record.json(version: version)
+    }
+  }
+
   public var recordType: Int16 {
     switch self {
     case .remoteLogSegmentMetadata: 0

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ShareGroupMemberMetadataKey: KafkaMessage {
+public struct ShareGroupMemberMetadataKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 10...10 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -25,9 +25,17 @@ public struct ShareGroupMemberMetadataKey: KafkaMessage {
     writer.writeString(groupID, compact: false)
     writer.writeString(memberID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("groupId", JSONText.value(groupID)))
+    fields.append(JSONText.field("memberId", JSONText.value(memberID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct ShareGroupMemberMetadataValue: KafkaMessage {
+public struct ShareGroupMemberMetadataValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -55,5 +63,15 @@ public struct ShareGroupMemberMetadataValue: KafkaMessage {
     writer.writeString(clientHost, compact: true)
     writer.writeStringArray(subscribedTopicNames, compact: true)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("rackId", JSONText.value(rackID)))
+    fields.append(JSONText.field("clientId", JSONText.value(clientID)))
+    fields.append(JSONText.field("clientHost", JSONText.value(clientHost)))
+    fields.append(JSONText.field("subscribedTopicNames", JSONText.value(subscribedTopicNames)))
+    return JSONText.object(fields)
   }
 }

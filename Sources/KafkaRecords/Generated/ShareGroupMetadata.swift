@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ShareGroupMetadataKey: KafkaMessage {
+public struct ShareGroupMetadataKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 11...11 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -22,9 +22,16 @@ public struct ShareGroupMetadataKey: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeString(groupID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("groupId", JSONText.value(groupID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct ShareGroupMetadataValue: KafkaMessage {
+public struct ShareGroupMetadataValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -43,5 +50,12 @@ public struct ShareGroupMetadataValue: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeInt32(epoch)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("epoch", JSONText.value(epoch)))
+    return JSONText.object(fields)
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct ShareGroupPartitionMetadataKey: KafkaMessage {
+public struct ShareGroupPartitionMetadataKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 9...9 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -22,9 +22,16 @@ public struct ShareGroupPartitionMetadataKey: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeString(groupID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("groupId", JSONText.value(groupID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct ShareGroupPartitionMetadataValue: KafkaMessage {
+public struct ShareGroupPartitionMetadataValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -69,10 +76,19 @@ public struct ShareGroupPartitionMetadataValue: KafkaMessage {
     }
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(
+      JSONText.field("initializedTopics", JSONText.show(initializedTopics, version: version)))
+    fields.append(JSONText.field("deletingTopics", JSONText.show(deletingTopics, version: version)))
+    return JSONText.object(fields)
+  }
 }
 
 extension ShareGroupPartitionMetadataValue {
-  public struct TopicPartitionsInfo: KafkaStruct {
+  public struct TopicPartitionsInfo: KafkaStruct, JSONShowable {
     public var topicID: Uuid = .zero
     public var topicName: String = ""
     public var partitions: [Int32] = []
@@ -92,11 +108,20 @@ extension ShareGroupPartitionMetadataValue {
       writer.writeInt32Array(partitions, compact: true)
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+      fields.append(JSONText.field("topicName", JSONText.value(topicName)))
+      fields.append(JSONText.field("partitions", JSONText.value(partitions)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension ShareGroupPartitionMetadataValue {
-  public struct TopicInfo: KafkaStruct {
+  public struct TopicInfo: KafkaStruct, JSONShowable {
     public var topicID: Uuid = .zero
     public var topicName: String = ""
 
@@ -112,6 +137,14 @@ extension ShareGroupPartitionMetadataValue {
       writer.writeUuid(topicID)
       writer.writeString(topicName, compact: true)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("topicId", JSONText.value(topicID)))
+      fields.append(JSONText.field("topicName", JSONText.value(topicName)))
+      return JSONText.object(fields)
     }
   }
 }

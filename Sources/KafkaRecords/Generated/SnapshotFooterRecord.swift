@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct SnapshotFooterRecord: KafkaMessage {
+public struct SnapshotFooterRecord: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -23,5 +23,12 @@ public struct SnapshotFooterRecord: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeInt16(self.version)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("version", JSONText.value(self.version)))
+    return JSONText.object(fields)
   }
 }

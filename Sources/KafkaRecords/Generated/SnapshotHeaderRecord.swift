@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct SnapshotHeaderRecord: KafkaMessage {
+public struct SnapshotHeaderRecord: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -26,5 +26,14 @@ public struct SnapshotHeaderRecord: KafkaMessage {
     writer.writeInt16(self.version)
     writer.writeInt64(lastContainedLogTimestamp)
     writer.writeUInt8(0)
+  }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("version", JSONText.value(self.version)))
+    fields.append(
+      JSONText.field("lastContainedLogTimestamp", JSONText.value(lastContainedLogTimestamp)))
+    return JSONText.object(fields)
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct TransactionLogKey: KafkaMessage {
+public struct TransactionLogKey: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { .max... }
 
@@ -22,9 +22,16 @@ public struct TransactionLogKey: KafkaMessage {
   public func write(to writer: inout ByteWriter, version: Int16) {
     writer.writeString(transactionalID, compact: false)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("transactionalId", JSONText.value(transactionalID)))
+    return JSONText.object(fields)
+  }
 }
 
-public struct TransactionLogValue: KafkaMessage {
+public struct TransactionLogValue: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...1 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 1... }
 
@@ -75,10 +82,26 @@ public struct TransactionLogValue: KafkaMessage {
     writer.writeInt64(transactionStartTimestampMs)
     if flexible { writer.writeUInt8(0) }
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("producerId", JSONText.value(producerID)))
+    fields.append(JSONText.field("producerEpoch", JSONText.value(producerEpoch)))
+    fields.append(JSONText.field("transactionTimeoutMs", JSONText.value(transactionTimeoutMs)))
+    fields.append(JSONText.field("transactionStatus", JSONText.value(transactionStatus)))
+    fields.append(
+      JSONText.field("transactionPartitions", JSONText.show(transactionPartitions, version: version)))
+    fields.append(
+      JSONText.field("transactionLastUpdateTimestampMs", JSONText.value(transactionLastUpdateTimestampMs)))
+    fields.append(
+      JSONText.field("transactionStartTimestampMs", JSONText.value(transactionStartTimestampMs)))
+    return JSONText.object(fields)
+  }
 }
 
 extension TransactionLogValue {
-  public struct PartitionsSchema: KafkaStruct {
+  public struct PartitionsSchema: KafkaStruct, JSONShowable {
     public var topic: String = ""
     public var partitionIDs: [Int32] = []
 
@@ -96,6 +119,14 @@ extension TransactionLogValue {
       writer.writeString(topic, compact: flexible)
       writer.writeInt32Array(partitionIDs, compact: flexible)
       if flexible { writer.writeUInt8(0) }
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("topic", JSONText.value(topic)))
+      fields.append(JSONText.field("partitionIds", JSONText.value(partitionIDs)))
+      return JSONText.object(fields)
     }
   }
 }

@@ -4,7 +4,7 @@ import Bytes
 import KafkaProtocol
 import Values
 
-public struct VotersRecord: KafkaMessage {
+public struct VotersRecord: KafkaMessage, JSONShowable {
   public static var validVersions: ClosedRange<Int16> { 0...0 }
   public static var flexibleVersions: PartialRangeFrom<Int16> { 0... }
 
@@ -38,10 +38,18 @@ public struct VotersRecord: KafkaMessage {
     }
     writer.writeUInt8(0)
   }
+
+  /// As Kafka's tools print it.
+  public func json(version: Int16) -> String {
+    var fields: [String] = []
+    fields.append(JSONText.field("version", JSONText.value(self.version)))
+    fields.append(JSONText.field("voters", JSONText.show(voters, version: version)))
+    return JSONText.object(fields)
+  }
 }
 
 extension VotersRecord {
-  public struct Voter: KafkaStruct {
+  public struct Voter: KafkaStruct, JSONShowable {
     public var voterID: Int32 = 0
     public var voterDirectoryID: Uuid = .zero
     public var endpoints: [Endpoint] = []
@@ -75,11 +83,22 @@ extension VotersRecord {
       kRaftVersionFeature.write(to: &writer, version: version)
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("voterId", JSONText.value(voterID)))
+      fields.append(JSONText.field("voterDirectoryId", JSONText.value(voterDirectoryID)))
+      fields.append(JSONText.field("endpoints", JSONText.show(endpoints, version: version)))
+      fields.append(
+        JSONText.field("kRaftVersionFeature", JSONText.show(kRaftVersionFeature, version: version)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension VotersRecord {
-  public struct Endpoint: KafkaStruct {
+  public struct Endpoint: KafkaStruct, JSONShowable {
     public var name: String = ""
     public var host: String = ""
     public var port: UInt16 = 0
@@ -99,11 +118,20 @@ extension VotersRecord {
       writer.writeUInt16(port)
       writer.writeUInt8(0)
     }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("name", JSONText.value(name)))
+      fields.append(JSONText.field("host", JSONText.value(host)))
+      fields.append(JSONText.field("port", JSONText.value(port)))
+      return JSONText.object(fields)
+    }
   }
 }
 
 extension VotersRecord {
-  public struct KRaftVersionFeature: KafkaStruct {
+  public struct KRaftVersionFeature: KafkaStruct, JSONShowable {
     public var minSupportedVersion: Int16 = 0
     public var maxSupportedVersion: Int16 = 0
 
@@ -119,6 +147,14 @@ extension VotersRecord {
       writer.writeInt16(minSupportedVersion)
       writer.writeInt16(maxSupportedVersion)
       writer.writeUInt8(0)
+    }
+
+    /// As Kafka's tools print it.
+    public func json(version: Int16) -> String {
+      var fields: [String] = []
+      fields.append(JSONText.field("minSupportedVersion", JSONText.value(minSupportedVersion)))
+      fields.append(JSONText.field("maxSupportedVersion", JSONText.value(maxSupportedVersion)))
+      return JSONText.object(fields)
     }
   }
 }

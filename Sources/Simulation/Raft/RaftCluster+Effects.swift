@@ -31,10 +31,8 @@ extension RaftCluster {
     case .committed(let end): commit(upTo: end, index)
     case .votersChanged(let voters, let offset):
       guard offset >= 0 else { return }
-      trace.note(
-        now,
-        "\(servers[index].name) has voters \(voters.ids.map { "\($0.rawValue)" }.joined(separator: " ")) "
-          + "from \(offset) on")
+      let set = RaftInvariants.text(.control(.voters(voters)))
+      trace.note(now, "\(servers[index].name) has \(set) from \(offset) on")
     case .shutdownCompleted:
       trace.note(now, "\(servers[index].name) has shut down")
     case .log(let line):
@@ -133,7 +131,9 @@ extension RaftCluster {
 
   /// Makes a snapshot of what is committed, and forgets what it stands for.
   mutating func takeSnapshot(_ index: Int, keepsLog: Bool = false) {
-    guard let machine = servers[index].machine, let last = servers[index].applied.last else { return }
+    guard let machine = servers[index].machine, let last = servers[index].applied.last else {
+      return
+    }
     let end = Offset(servers[index].applied.count)
     guard end > servers[index].disk.snapshots.last?.id.offset ?? 0 else { return }
     let snapshot = RaftSnapshot(
@@ -180,6 +180,8 @@ extension RaftCluster {
   mutating func respond(_ id: RequestID, _ response: RaftResponse, _ index: Int) {
     if case .vote(let vote) = response, vote.voteGranted, let asked = servers[index].asked[id] {
       invariants.voted(servers[index].key, for: servers[asked.from].key, epoch: vote.leader.epoch)
+      // The mistake shows sooner when crashes come at the worst moment.
+      if sabotage == .forgetsVotes { servers[index].crashCountdown = 0 }
     }
     guard let asked = servers[index].asked.removeValue(forKey: id) else {
       return noteOperation(response, index)

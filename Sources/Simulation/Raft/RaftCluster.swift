@@ -73,6 +73,7 @@ public struct RaftCluster {
       servers[index].disk.snapshots = [
         RaftSnapshot(id: RaftLog.bootstrapSnapshot, history: [], voters: set, kraftVersion: 1)
       ]
+      servers[index].formatted = servers[index].disk
     }
   }
 
@@ -130,6 +131,10 @@ public struct RaftCluster {
     if sabotage == .forgetsVotes, let epoch = servers[index].disk.election?.epoch {
       servers[index].disk.election = ElectionState(epoch: epoch)
     }
+    if sabotage == .keepsDirectoryOfLostDisk {
+      servers[index].disk = servers[index].formatted
+      servers[index].greatestEpoch = LeaderEpoch(0)
+    }
     trace.note(now, "\(servers[index].name) crashes")
     trace.mix(UInt64(index))
   }
@@ -140,9 +145,7 @@ public struct RaftCluster {
     servers[index].disk = RaftDisk()
     servers[index].greatestEpoch = LeaderEpoch(0)
     directories += 1
-    if sabotage != .keepsDirectoryOfLostDisk {
-      servers[index].key.directory = Uuid(high: 1, low: directories)
-    }
+    servers[index].key.directory = Uuid(high: 1, low: directories)
     trace.note(now, "\(servers[index].name) gets a new disk")
   }
 

@@ -138,6 +138,8 @@ struct RaftServer {
   var key: ReplicaKey
   var machine: RaftMachine?
   var disk = RaftDisk()
+  /// What it was formatted with.
+  var formatted = RaftDisk()
   /// Committed records, applied in order.
   var applied: [RaftEntry] = []
   /// Rises with every start and crash, so that events for a former life are recognised.
@@ -176,6 +178,6 @@ public enum RaftSabotage: CaseIterable, Sendable {
   case forgetsVotes
   /// Leaves its own tail in place when the leader has another.
   case ignoresTruncation
-  /// Comes back from the loss of its disk under its old directory id.
+  /// Loses its disk with every crash, and comes back under the old directory id.
   case keepsDirectoryOfLostDisk
 }

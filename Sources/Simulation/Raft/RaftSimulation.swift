@@ -121,7 +121,8 @@ extension RaftCluster {
       guard let victim = dead.first ?? voters.keys.randomElement(using: &random),
         let rest = voters.removing(victim), hasMajority(rest), rest.count >= 2
       else { return }
-      step(leader, .request(.removeVoter(RemoveVoterRequest(clusterID: nil, voter: victim)), id: id))
+      step(
+        leader, .request(.removeVoter(RemoveVoterRequest(clusterID: nil, voter: victim)), id: id))
     default:
       guard let epoch = servers[leader].machine?.epoch else { return }
       step(leader, .resign(epoch: epoch))
@@ -138,7 +139,8 @@ extension RaftCluster {
     switch response {
     case .addVoter(let answer), .removeVoter(let answer):
       trace.note(
-        now, "\(servers[index].name) answers \(answer.error)"
+        now,
+        "\(servers[index].name) answers \(answer.error)"
           + (answer.message.map { ": \($0)" } ?? ""))
     default: break
     }
