@@ -117,11 +117,16 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
   /// Metrics are nobody's business but the operator's and have no proxy.
   public func proxiedPorts(of member: ClusterMember) -> [(port: Int, listening: Int)] {
     guard proxyOffset != nil else { return [] }
-    var peers = member.role == .coordinator ? member.extraPorts : []
-    if let quorum, quorum.isCombined, member.role == .broker {
-      peers.append(quorum.controllerPort + member.number - 1)
-    }
+    let peers =
+      member.role == .coordinator
+      ? member.extraPorts : controllerPort(of: member).map { [$0] } ?? []
     return ([member.port] + peers).map { ($0, listenPort($0)) }
+  }
+
+  /// The controller's port of a broker that is a controller too.
+  func controllerPort(of member: ClusterMember) -> Int? {
+    guard let quorum, quorum.isCombined, member.role == .broker else { return nil }
+    return quorum.controllerPort + member.number - 1
   }
 
   /// The ports that a member itself opens.

@@ -45,8 +45,9 @@ extension ClusterPlan {
 
   private func brokerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
     let replicas = min(brokers, 3)
-    let lines: [(String, String)] = membershipLines(member) + [
-      ("advertised.listeners", "PLAINTEXT://127.0.0.1:\(member.port)"),
+    let listener = "PLAINTEXT://127.0.0.1:\(listenPort(member.port))"
+    let lines: [(String, String)] = membershipLines(member, listener) + [
+      ("advertised.listeners", advertised(member)),
       ("log.dirs", folder.folder(of: member).appending(path: "data").path),
       ("num.partitions", "1"),
       ("default.replication.factor", "\(replicas)"),
@@ -63,8 +64,9 @@ extension ClusterPlan {
   }
 
   /// How a broker finds its cluster, and how soon it is missed: six seconds survive a busy laptop.
-  private func membershipLines(_ member: ClusterMember) -> [(String, String)] {
-    let listener = "PLAINTEXT://127.0.0.1:\(listenPort(member.port))"
+  private func membershipLines(
+    _ member: ClusterMember, _ listener: String
+  ) -> [(String, String)] {
     guard let quorum else {
       return [
         ("broker.id", "\(member.number)"), ("listeners", listener),
@@ -73,8 +75,7 @@ extension ClusterPlan {
     }
     var listeners = listener
     if quorum.isCombined {
-      let port = listenPort(quorum.controllerPort + member.number - 1)
-      listeners += ",CONTROLLER://127.0.0.1:\(port)"
+      listeners += ",CONTROLLER://127.0.0.1:\(listenPort(controllerPort(of: member) ?? 0))"
     }
     let lines = [
       ("process.roles", quorum.isCombined ? "broker,controller" : "broker"),
@@ -85,6 +86,12 @@ extension ClusterPlan {
     return quorum.isCombined ? lines + [("broker.session.timeout.ms", "6000")] : lines
   }
 
+  /// Where others reach a broker.
+  private func advertised(_ member: ClusterMember) -> String {
+    let clients = "PLAINTEXT://127.0.0.1:\(member.port)"
+    return controllerPort(of: member).map { "\(clients),CONTROLLER://127.0.0.1:\($0)" } ?? clients
+  }
+
   private func controllerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
     let replicas = min(brokers, 3)
     let index = member.number - QuorumPlan.firstController
@@ -93,6 +100,7 @@ extension ClusterPlan {
         ("process.roles", "controller"),
         ("node.id", "\(member.number)"),
         ("listeners", "CONTROLLER://127.0.0.1:\(listenPort(member.port))"),
+        ("advertised.listeners", "CONTROLLER://127.0.0.1:\(member.port)"),
         ("controller.listener.names", "CONTROLLER"),
         ("controller.quorum.voters", quorum?.voters ?? ""),
         ("log.dirs", folder.folder(of: member).appending(path: "data").path),
