@@ -72,11 +72,11 @@ struct Connections: Sendable {
     return now >= end(of: entry.state)
   }
 
-  /// When the requests under way will all have been answered or be overdue; nil if there are none.
+  /// When the fetches under way will all have been answered or be overdue; nil if there are none.
   func busyUntil(at now: Instant) -> Instant? {
     var latest: Instant?
     for entry in entries {
-      guard case .waiting = entry.state else { continue }
+      guard case .waiting = entry.state, entry.node != RaftMachine.joiningNode else { continue }
       let until = end(of: entry.state)
       if now < until { latest = max(latest ?? until, until) }
     }

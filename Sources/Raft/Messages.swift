@@ -75,6 +75,7 @@ public struct EndQuorumEpochRequest: Hashable, Sendable {
   /// Voters by how far they are, best first; without directories in version 0
   /// (PreferredSuccessors).
   public var preferredCandidates: [ReplicaKey]
+  /// Kafka 3.9 leaves it empty: who is told knows the leader.
   public var leaderEndpoints: [Endpoint]
 
   public init(
@@ -97,6 +98,7 @@ public struct FetchRequest: Hashable, Sendable {
   public var fetchOffset: Offset
   public var lastFetchedEpoch: LeaderEpoch
   public var maxWaitMs: Int32
+  /// Of the whole request; PartitionMaxBytes is 0, MinBytes too, and LogStartOffset -1.
   public var maxBytes: Int32
 
   public init(

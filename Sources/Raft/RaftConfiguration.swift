@@ -50,6 +50,9 @@ public struct RaftConfiguration: Sendable {
   /// Whether an observer syncs what it fetches, too. A controller does, since it may become a voter
   /// any time; a broker does not.
   public var flushesAsObserver = true
+  /// Whether a controller that is no voter asks to become one by itself. Kafka 3.9 has no such
+  /// thing.
+  public var joinsAutomatically = false
   public var options = RaftOptions()
 
   public init(

@@ -51,7 +51,7 @@ extension RaftMachine {
     var next = Instant.distantFuture
     let request = EndQuorumEpochRequest(
       clusterID: configuration.clusterID, leader: own.id, epoch: epoch,
-      preferredCandidates: resigned.preferred, leaderEndpoints: configuration.endpoints)
+      preferredCandidates: resigned.preferred, leaderEndpoints: [])
     for id in resigned.unacknowledged {
       guard let node = node(of: id) else { continue }
       next = min(next, send(to: node, .endQuorumEpoch(request)))

@@ -28,7 +28,7 @@ extension RaftMachine {
     guard !waitsForDisk else { return .distantFuture }
     if now >= follower.fetchDeadline { return askAround() }
     guard let leader = node(of: follower) else { return askAround() }
-    var next = follower.fetchDeadline
+    var next = min(follower.fetchDeadline, pollJoining())
     if connections.hasTimedOut(leader.id, at: now) {
       connections.reset(leader.id)
       next = min(next, askAround())
@@ -222,6 +222,13 @@ extension RaftMachine {
   mutating func announceVoters(unless before: VoterSet) {
     guard voters != before else { return }
     effects.append(.votersChanged(voters, offset: log.lastVoters?.offset ?? -1))
+    // Whoever finds itself a voter without a leader has an election to wait for.
+    if case .unattached(var unattached) = role, isVoter,
+      unattached.electionDeadline == .distantFuture
+    {
+      unattached.electionDeadline = electionDeadline()
+      role = .unattached(unattached)
+    }
   }
 
   // MARK: The disk

@@ -8,7 +8,8 @@ extension RaftMachine {
 
   mutating func pollLeader() -> Instant {
     guard case .leader(let leader) = role else { return .distantFuture }
-    let isUnheard = leader.voters.count > 1 && now >= leader.checkQuorumDeadline
+    let isAlone = voters.isOnlyVoter(own)
+    let isUnheard = !isAlone && now >= leader.checkQuorumDeadline
     if isUnheard {
       note(
         .warn,
@@ -22,7 +23,7 @@ extension RaftMachine {
     var next = expireVoterChange()
     next = min(next, pollLinger())
     next = min(next, announceEpoch())
-    return leader.voters.count > 1 ? min(next, leader.checkQuorumDeadline) : next
+    return isAlone ? next : min(next, leader.checkQuorumDeadline)
   }
 
   private mutating func pollLinger() -> Instant {
@@ -161,10 +162,13 @@ extension RaftMachine {
         key: progress.key, logEndOffset: progress.endOffset ?? -1, lastFetch: progress.lastFetch,
         lastCaughtUp: progress.lastCaughtUp)
     }
+    var observers = leader.observers.filter { $0.key != own }.map(figures)
+    // A leader that is being removed still has the log.
+    if !leader.isVoter { observers.append(figures(Progress(key: own))) }
     let response = DescribeQuorumResponse(
       leader: currentLeader, highWatermark: leader.highWatermark ?? -1,
-      voters: leader.voters.map(figures),
-      observers: leader.observers.map(figures).sorted { $0.key < $1.key }, nodes: voters.voters)
+      voters: leader.voters.map(figures), observers: observers.sorted { $0.key < $1.key },
+      nodes: voters.voters)
     effects.append(.respond(id, .describeQuorum(response)))
   }
 }

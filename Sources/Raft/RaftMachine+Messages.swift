@@ -87,8 +87,10 @@ extension RaftMachine {
       case .fetchSnapshot(let response): take(response, from: inflight)
       case .updateVoter(let response): take(response, from: inflight)
       case .apiVersions(let response): take(response, from: inflight)
+      case .addVoter(let response): takeChange(response, from: inflight)
+      case .removeVoter(let response): takeChange(response, from: inflight)
       // Never asked for.
-      case .addVoter, .removeVoter, .describeQuorum: false
+      case .describeQuorum: false
       }
     connections.completed(correlation, succeeded: succeeded, at: now, pauseMs: pauseMs)
   }

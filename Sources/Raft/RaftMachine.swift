@@ -125,6 +125,15 @@ public struct RaftMachine: Sendable {
     }
   }
 
+  /// Whom this replica has voted for in its epoch; itself as candidate.
+  public var votedFor: ReplicaKey? {
+    switch role {
+    case .unattached(let unattached): unattached.voted
+    case .candidate: own
+    case .follower, .leader, .resigned: nil
+    }
+  }
+
   /// Where the next `append` will put its first record; nil unless this replica leads.
   public var nextAppendOffset: Offset? { isLeader ? log.endOffset : nil }
 

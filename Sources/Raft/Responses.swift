@@ -162,11 +162,12 @@ public struct FetchSnapshotResponse: Hashable, Sendable {
 /// The answer to AddRaftVoter and RemoveRaftVoter alike.
 public struct VoterChangeResponse: Hashable, Sendable {
   public var error: ErrorCode
+  /// What an operator reads; Kafka says `NONE` when all is well.
   public var message: String?
 
   public init(_ error: ErrorCode, _ message: String? = nil) {
     self.error = error
-    self.message = message
+    self.message = message ?? (error == .none ? error.name : error.message)
   }
 }
 

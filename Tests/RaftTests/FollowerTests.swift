@@ -279,6 +279,26 @@ import Values
     guard case .fetch? = replica.sent(to: 2).first?.request else { throw Missing() }
   }
 
+  @Test func whoeverFindsItselfAVoterInASnapshotMayCallAnElection() throws {
+    var replica = Replica(log: Replica.log(voters: [2, 3]))
+    replica.follow(epoch: 4)
+    let fetch = try #require(replica.sent(to: 2).first)
+    replica.step(
+      .response(RaftFollowerTests.response(4, snapshot: Self.id), to: fetch.correlation))
+    let piece = try #require(replica.sent(to: 2).first)
+    replica.step(.response(Self.piece(0, 150), to: piece.correlation))
+    // While the snapshot is put in place, its leader is gone.
+    replica.ask(replica.vote(from: 3, epoch: 5, end: OffsetAndEpoch(9, 3)))
+    #expect(replica.epoch == 5)
+    replica.run(5000)
+    replica.step(
+      .snapshotInstalled(
+        Snapshot(Self.id, size: 150), voters: Replica.voters([1, 2, 3]), kraftVersion: 1))
+    replica.run(2001)
+    guard case .fetch(let probe)? = replica.sent(to: 3).last?.request else { throw Missing() }
+    #expect(probe.maxWaitMs == 0)
+  }
+
   @Test func aNewEpochEndsTheFetch() throws {
     var (replica, _) = try Self.follower()
     replica.ask(replica.begin(from: 3, epoch: 5))

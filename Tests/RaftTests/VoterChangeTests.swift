@@ -157,6 +157,15 @@ import Values
     #expect(replica.machine.state == .observer && replica.epoch == 2)
   }
 
+  @Test func aRemovedLeaderThatTheLastVoterLeavesAloneResigns() {
+    var replica = Replica(log: Replica.log(voters: [1, 2]))
+    replica.leadCommitted()
+    #expect(replica.ask(Self.remove(1)) == nil)
+    #expect(replica.machine.voters == Replica.voters([2]))
+    replica.run(3001)
+    #expect(replica.machine.state == .resigned)
+  }
+
   @Test func aChangeUnderWayEndsWithTheLeadership() throws {
     var replica = Self.leader()
     let request = try Self.askToAdd(&replica)
@@ -234,5 +243,72 @@ import Values
     var same = Replica(log: written)
     same.lead()
     #expect(same.machine.log.endOffset == 6)
+  }
+}
+
+@Suite struct RaftJoiningTests {
+  /// An observer that has all that its leader had committed.
+  static func observer(_ id: Int32, joins: Bool) throws -> Replica {
+    var replica = Replica(id) { $0.joinsAutomatically = joins }
+    replica.ask(replica.begin(epoch: 1))
+    let fetch = try #require(replica.sent(to: 2).first)
+    replica.step(
+      .response(
+        RaftFollowerTests.response(highWatermark: 3, batches: [RaftFollowerTests.batch(0, 2)]),
+        to: fetch.correlation))
+    replica.sync()
+    return replica
+  }
+
+  /// What it asks for within ten seconds of good answers to its fetches.
+  static func asked(_ replica: inout Replica) -> [RaftRequest] {
+    var requests: [RaftRequest] = []
+    for _ in 0..<25 {
+      for effect in replica.run(400) {
+        guard case .send(let request, let node, _) = effect, node.id == BrokerID(-1) else {
+          continue
+        }
+        #expect(node.host == "host2")
+        requests.append(request)
+      }
+      guard let fetch = replica.machine.connections.busyWith(BrokerID(2)) else { continue }
+      replica.step(.response(RaftFollowerTests.response(highWatermark: 3), to: fetch))
+    }
+    return requests
+  }
+
+  @Test func anObserverAsksToBecomeAVoterOnlyIfItIsToldTo() throws {
+    var silent = try Self.observer(4, joins: false)
+    #expect(Self.asked(&silent).isEmpty)
+    var replica = try Self.observer(4, joins: true)
+    let request = AddVoterRequest(
+      clusterID: Replica.cluster, timeoutMs: 2000, voter: Replica.key(4),
+      endpoints: Replica.endpoints(4))
+    #expect(Self.asked(&replica).first == .addVoter(request))
+  }
+
+  @Test func whatItWasBeforeIsRemovedFirst() throws {
+    var voters = Replica.voters([1, 2, 3]).voters
+    voters.append(
+      Voter(
+        ReplicaKey(BrokerID(4), directory: .one), endpoints: Replica.endpoints(4)))
+    var replica = try Self.observer(4, joins: true)
+    var batch = RaftFollowerTests.batch(3, 3)
+    batch.voters = VotersEntry(offset: 3, voters: VoterSet(voters))
+    let fetch = try #require(replica.machine.connections.busyWith(BrokerID(2)))
+    replica.step(
+      .response(RaftFollowerTests.response(highWatermark: 3, batches: [batch]), to: fetch))
+    replica.sync()
+    let request = RemoveVoterRequest(
+      clusterID: Replica.cluster, voter: ReplicaKey(BrokerID(4), directory: .one))
+    #expect(Self.asked(&replica).first == .removeVoter(request))
+  }
+}
+
+extension Connections {
+  /// The request under way to a node.
+  func busyWith(_ node: BrokerID) -> CorrelationID? {
+    (1...1000).lazy.map { CorrelationID(Int64($0)) }
+      .last { inflight($0)?.node.id == node }
   }
 }

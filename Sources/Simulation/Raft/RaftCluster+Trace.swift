@@ -37,7 +37,9 @@ extension RaftCluster {
     case .fetchSnapshot(let fetch): "FetchSnapshot \(fetch.snapshotID) from \(fetch.position)"
     case .updateVoter(let update): "UpdateRaftVoter \(update.voter.id.rawValue)"
     case .apiVersions: "ApiVersions"
-    case .addVoter, .removeVoter, .describeQuorum: nil
+    case .addVoter(let change): "AddRaftVoter \(change.voter.id.rawValue)"
+    case .removeVoter(let change): "RemoveRaftVoter \(change.voter.id.rawValue)"
+    case .describeQuorum: nil
     }
   }
 
@@ -53,7 +55,9 @@ extension RaftCluster {
     case .fetchSnapshot(let fetch):
       fetch.error == .none ? nil : "\(fetch.error)"
     case .updateVoter(let answer): "UpdateRaftVoter \(answer.error)"
-    case .addVoter, .removeVoter, .describeQuorum, .apiVersions: nil
+    case .addVoter(let answer): "AddRaftVoter \(answer.error)"
+    case .removeVoter(let answer): "RemoveRaftVoter \(answer.error)"
+    case .describeQuorum, .apiVersions: nil
     }
   }
 

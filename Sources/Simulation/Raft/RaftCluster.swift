@@ -45,6 +45,8 @@ public struct RaftCluster {
   /// A snapshot is made whenever so many records were committed since the last one; 0: never.
   var snapshotInterval = 0
   var directories: UInt64 = 0
+  /// Whether controllers make themselves voters.
+  var joinsAutomatically = false
 
   /// - Parameters:
   ///   - voters: servers 1 to `voters` vote at first; the others are observers.
@@ -102,6 +104,7 @@ public struct RaftCluster {
     configuration.flushesAsObserver = !servers[index].isBroker
     configuration.bootstrapServers = servers.filter { !$0.isBroker }
       .map { (host: "node\($0.name)", port: 9093) }
+    configuration.joinsAutomatically = joinsAutomatically && !servers[index].isBroker
     let election = servers[index].disk.election
     servers[index].machine = RaftMachine(
       configuration, election: election, log: log, seed: random.next())

@@ -5,6 +5,7 @@ import Values
 // `----` and what happened, as in `ZabScenario`:
 //
 //     servers 3 voters 3 [static]   so many servers, of which the first vote; none of them up
+//     join                          controllers started from here on make themselves voters
 //     log 2 1 1 1 4 4               server 2 has on disk a record of each of these epochs
 //     epoch 3 4                     server 3 has been in epoch 4, says its quorum-state
 //     start 1 2 3                   starts servers from their disks
@@ -66,6 +67,7 @@ public struct RaftScenario {
     case "run":
       let end = (cluster?.now ?? .zero).advanced(milliseconds: Int64(arguments.first ?? 0))
       cluster?.advance(to: end)
+    case "join": cluster?.joinsAutomatically = true
     case "heal": cluster?.network.healAll()
     case "slow-disk":
       let delay = Int64(arguments.first ?? 1)

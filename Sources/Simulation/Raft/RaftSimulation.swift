@@ -31,6 +31,7 @@ extension RaftCluster {
     cluster.lossPermille = [0, 5, 50][Int(random.next() % 3)]
     cluster.snapshotInterval = [0, 20, 60][Int(random.next() % 3)]
     if random.next() % 4 == 0 { cluster.flushMs = 1...60 }
+    cluster.joinsAutomatically = random.next() % 4 == 0
     for index in cluster.servers.indices { cluster.start(index) }
     cluster.schedule(.client, inMs: 10)
     cluster.schedule(.fault, inMs: 2500)
