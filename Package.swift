@@ -50,6 +50,7 @@ let modules: [Module] = [
     name: "Groups", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"],
     tests: ["Records"]),
+  Module(name: "Histories", layer: 3, uses: ["Values"]),
   // 4 input and output
   Module(
     name: "LogStorage", layer: 4,
@@ -71,6 +72,9 @@ let modules: [Module] = [
       "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
       "Control", "Raft",
     ]),
+  Module(
+    name: "FaultProxy", layer: 4,
+    uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
     name: "KafkaClient", layer: 4,

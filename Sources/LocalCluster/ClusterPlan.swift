@@ -32,6 +32,9 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
   public var brokerSettings: [String: String] = [:]
   /// More lines for every coordinator's `zoo.cfg`.
   public var coordinatorSettings: [String: String] = [:]
+  /// Set when something of the caller's stands on the ports of this plan and passes on to the
+  /// members, which then listen so much further up (fault proxies).
+  public var proxyOffset: Int?
 
   public init(
     mode: ClusterMode = .zookeeper, brokers: Int = 3, coordinators: Int = 3,
@@ -64,7 +67,7 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
     }
     var owners: [Int: String] = [:]
     for member in members {
-      for port in member.ports {
+      for port in Set(member.ports + ownPorts(of: member)).sorted() {
         guard (1...65535).contains(port) else {
           throw ClusterProblem("\(member.name): port \(port) does not exist")
         }
@@ -104,6 +107,33 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
       if let quorum, quorum.isCombined { ports.append(quorum.controllerPort + number - 1) }
       return ClusterMember(
         role: .broker, number: number, port: brokerPort + number - 1, extraPorts: ports)
+    }
+  }
+
+  /// Where a member listens that others reach at `port`.
+  public func listenPort(_ port: Int) -> Int { port + (proxyOffset ?? 0) }
+
+  /// The ports by which clients and other members reach a member, each with the one it listens on.
+  /// Metrics are nobody's business but the operator's and have no proxy.
+  public func proxiedPorts(of member: ClusterMember) -> [(port: Int, listening: Int)] {
+    guard proxyOffset != nil else { return [] }
+    let peers =
+      member.role == .coordinator
+      ? member.extraPorts : controllerPort(of: member).map { [$0] } ?? []
+    return ([member.port] + peers).map { ($0, listenPort($0)) }
+  }
+
+  /// The controller's port of a broker that is a controller too.
+  func controllerPort(of member: ClusterMember) -> Int? {
+    guard let quorum, quorum.isCombined, member.role == .broker else { return nil }
+    return quorum.controllerPort + member.number - 1
+  }
+
+  /// The ports that a member itself opens.
+  func ownPorts(of member: ClusterMember) -> [Int] {
+    let proxied = proxiedPorts(of: member)
+    return member.ports.map { port in
+      proxied.first { $0.port == port }?.listening ?? port
     }
   }
 

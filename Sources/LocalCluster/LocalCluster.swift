@@ -29,7 +29,7 @@ public struct LocalCluster: Sendable {
     return LocalCluster(folder: folder, plan: plan, executables: executables)
   }
 
-  private func process(_ member: ClusterMember) -> MemberProcess {
+  func process(_ member: ClusterMember) -> MemberProcess {
     MemberProcess(member: member, folder: folder)
   }
 
@@ -93,7 +93,7 @@ public struct LocalCluster: Sendable {
   }
 
   private func refuseTakenPorts(of member: ClusterMember) throws(ClusterProblem) {
-    for port in member.ports {
+    for port in plan.ownPorts(of: member) {
       do {
         _ = try Socket.listening(at: .loopback(port: UInt16(port)))
       } catch {

@@ -24,7 +24,7 @@ extension ClusterPlan {
       ("minSessionTimeout", "400"),
       ("maxSessionTimeout", "60000"),
       ("dataDir", folder.folder(of: member).appending(path: "data").path),
-      ("clientPort", "\(member.port)"),
+      ("clientPort", "\(listenPort(member.port))"),
       ("clientPortAddress", "127.0.0.1"),
       ("4lw.commands.whitelist", "ruok,srvr,stat,mntr,conf,isro,envi"),
       ("admin.enableServer", "false"),
@@ -33,8 +33,11 @@ extension ClusterPlan {
     ]
     if coordinators > 1 {
       for number in 1...coordinators {
-        lines.append(
-          ("server.\(number)", "127.0.0.1:\(quorumPort(number)):\(electionPort(number))"))
+        // Its own line says where it listens; the others', where it finds them.
+        let ports = [quorumPort(number), electionPort(number)].map {
+          number == member.number ? listenPort($0) : $0
+        }
+        lines.append(("server.\(number)", "127.0.0.1:\(ports[0]):\(ports[1])"))
       }
     }
     return Self.text(lines, more: coordinatorSettings)
@@ -42,9 +45,9 @@ extension ClusterPlan {
 
   private func brokerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
     let replicas = min(brokers, 3)
-    let listener = "PLAINTEXT://127.0.0.1:\(member.port)"
+    let listener = "PLAINTEXT://127.0.0.1:\(listenPort(member.port))"
     let lines: [(String, String)] = membershipLines(member, listener) + [
-      ("advertised.listeners", listener),
+      ("advertised.listeners", advertised(member)),
       ("log.dirs", folder.folder(of: member).appending(path: "data").path),
       ("num.partitions", "1"),
       ("default.replication.factor", "\(replicas)"),
@@ -72,7 +75,7 @@ extension ClusterPlan {
     }
     var listeners = listener
     if quorum.isCombined {
-      listeners += ",CONTROLLER://127.0.0.1:\(quorum.controllerPort + member.number - 1)"
+      listeners += ",CONTROLLER://127.0.0.1:\(listenPort(controllerPort(of: member) ?? 0))"
     }
     let lines = [
       ("process.roles", quorum.isCombined ? "broker,controller" : "broker"),
@@ -83,6 +86,12 @@ extension ClusterPlan {
     return quorum.isCombined ? lines + [("broker.session.timeout.ms", "6000")] : lines
   }
 
+  /// Where others reach a broker.
+  private func advertised(_ member: ClusterMember) -> String {
+    let clients = "PLAINTEXT://127.0.0.1:\(member.port)"
+    return controllerPort(of: member).map { "\(clients),CONTROLLER://127.0.0.1:\($0)" } ?? clients
+  }
+
   private func controllerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
     let replicas = min(brokers, 3)
     let index = member.number - QuorumPlan.firstController
@@ -90,7 +99,8 @@ extension ClusterPlan {
       [
         ("process.roles", "controller"),
         ("node.id", "\(member.number)"),
-        ("listeners", "CONTROLLER://127.0.0.1:\(member.port)"),
+        ("listeners", "CONTROLLER://127.0.0.1:\(listenPort(member.port))"),
+        ("advertised.listeners", "CONTROLLER://127.0.0.1:\(member.port)"),
         ("controller.listener.names", "CONTROLLER"),
         ("controller.quorum.voters", quorum?.voters ?? ""),
         ("log.dirs", folder.folder(of: member).appending(path: "data").path),

@@ -68,12 +68,17 @@ struct MemberProcess {
       usleep(5_000)
     }
     kill(id, SIGKILL)
-    while runningID != nil {
+    awaitEnd(of: id)
+    try? FileManager.default.removeItem(at: folder.pidFile(of: member))
+    return false
+  }
+
+  /// Waits for a process that was killed.
+  func awaitEnd(of id: Int32) {
+    while runningID == id {
       reap(id)
       usleep(5_000)
     }
-    try? FileManager.default.removeItem(at: folder.pidFile(of: member))
-    return false
   }
 
   /// Collects the process if it was this very process that started it.

@@ -171,7 +171,8 @@ import Values
     let sent = try #require(broker.controller.envelopes.withLock { $0.count == 2 ? $0[1] : nil })
     #expect(sent.clientHostAddress == [127, 0, 0, 1])
     // int16 version, compact "User" and "ANONYMOUS", no token, no tags: as a real broker sends it.
-    #expect(sent.requestPrincipal == [0, 0, 5] + Array("User".utf8) + [10] + Array("ANONYMOUS".utf8) + [0, 0])
+    let principal = [0, 0, 5] + Array("User".utf8) + [10] + Array("ANONYMOUS".utf8) + [0, 0]
+    #expect(sent.requestPrincipal == principal)
     var reader = ByteReader(sent.requestData.span.bytes)
     let header = try RequestHeader(from: &reader)
     #expect(header.apiKey == 19 && header.apiVersion == 6 && header.correlationID == 1)

@@ -134,7 +134,14 @@ class Process:
         wait_until(ready, seconds, f"{self.name} listens on {port}\n{self.tail()}")
 
     def wait_for_line(self, text, seconds=30):
-        wait_until(lambda: text in self.log_text(), seconds, f"{self.name} logs {text!r}\n{self.tail()}")
+        def said():
+            if not self.is_running:
+                raise RuntimeError(f"{self.name} exited with {self.child.poll()}")
+            return text in self.log_text()
+        try:
+            wait_until(said, seconds, f"{self.name} logs {text!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.tail()}") from None
 
 
 def four_letter(port, word, seconds=5):

@@ -104,7 +104,7 @@ struct BrokerLifecycle {
         offline = all
         if isRegistered { mustTalkNow = true }
       }
-    case .tick: break
+    case .tick: giveUpIfDue(at: now, &effects)
     }
     talk(at: now, &effects)
   }
@@ -128,11 +128,17 @@ struct BrokerLifecycle {
     isInFlight = false
     effects.append(.log("Unable to \(what): \(why)"))
     nextTalk = now.advanced(milliseconds: timing.retryMs)
-    let end = startedAt.advanced(milliseconds: timing.registrationTimeoutMs)
-    if !wasEverRegistered, state != .shuttingDown, now >= end {
-      state = .shuttingDown
-      effects.append(.gaveUp)
-    }
+    giveUpIfDue(at: now, &effects)
+  }
+
+  private var registrationDeadline: Instant {
+    startedAt.advanced(milliseconds: timing.registrationTimeoutMs)
+  }
+
+  private mutating func giveUpIfDue(at now: Instant, _ effects: inout [Effect]) {
+    guard !wasEverRegistered, state != .shuttingDown, now >= registrationDeadline else { return }
+    state = .shuttingDown
+    effects.append(.gaveUp)
   }
 
   /// The controller does not know this life of the broker any more: everything begins again, but
@@ -225,7 +231,12 @@ struct BrokerLifecycle {
     }
     mustTalkNow = false
     isInFlight = true
-    guard isRegistered else { return effects.append(.register) }
+    guard isRegistered else {
+      effects.append(.register)
+      // There may be no answer at all before the time is up.
+      if !wasEverRegistered { effects.append(.wakeAt(registrationDeadline)) }
+      return
+    }
     effects.append(
       .heartbeat(
         epoch: epoch, offset: offset, wantFence: !isReadyToUnfence, wantShutDown: wantsToLeave,

@@ -140,7 +140,11 @@ final class KRaftMembership: ClusterMembership {
 
   // MARK: End
 
-  func handOver() { now.lifecycle?.leave(limitMs: Self.longestHandOverMs) }
+  func handOver() {
+    now.lifecycle?.leave(
+      limitMs: Self.longestHandOverMs,
+      silenceMs: config.identity.controlledShutdownRetryBackoffMs)
+  }
 
   private static let longestHandOverMs: Int64 = 5 * 60 * 1000
 

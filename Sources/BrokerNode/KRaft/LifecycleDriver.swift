@@ -32,6 +32,8 @@ final class LifecycleDriver: Sendable {
     var previousEpoch: BrokerEpoch
     var timer = LoopTimer.none
     var isStopped = false
+    /// When a controller last answered a heartbeat.
+    var lastAnswer = Instant(nanoseconds: .min)
   }
 
   init(
@@ -65,11 +67,24 @@ final class LifecycleDriver: Sendable {
     tell(.directoriesFailed(services.directories.offline(services.replicas.logs)))
   }
 
-  /// Asks the controller to let this broker go, and waits until it may or the time is up.
-  func leave(limitMs: Int64) {
+  /// Asks the controller to let this broker go, and waits until it may.
+  ///
+  /// - Parameters:
+  ///   - limitMs: how long a controller that answers may take.
+  ///   - silenceMs: how long no controller may answer: where most of them are stopped too, nobody
+  ///     is left to ask.
+  func leave(limitMs: Int64, silenceMs: Int64) {
     tell(.wantsToLeave)
-    if !mayShutDown.wait(ms: limitMs) {
-      Self.log.warn("controlled shutdown not complete in time", ["ms": limitMs])
+    let began = Clock.now()
+    while !mayShutDown.wait(ms: 100) {
+      let now = Clock.now()
+      let heard = max(began, state.withLock { $0.lastAnswer })
+      if now.milliseconds(since: began) >= limitMs {
+        return Self.log.warn("controlled shutdown not complete in time", ["ms": limitMs])
+      }
+      if now.milliseconds(since: heard) >= silenceMs {
+        return Self.log.warn("controlled shutdown given up: no controller answers")
+      }
     }
   }
 
@@ -201,6 +216,8 @@ final class LifecycleDriver: Sendable {
     channel.call(request, versions: 0...1) { [self] result in
       switch result {
       case .success(let response) where response.errorCode == 0:
+        let now = loop.now
+        state.withLock { $0.lastAnswer = now }
         step(
           .heartbeatAnswered(
             BrokerLifecycle.Heartbeat(

@@ -1,0 +1,185 @@
+import Bytes
+import Glibc
+import Platform
+import Synchronization
+import Testing
+import Transport
+import Values
+
+@testable import FaultProxy
+
+/// Answers every chunk with itself and counts what arrives.
+private final class Echo: StreamHandler, Sendable {
+  let received = Mutex<[UInt8]>([])
+  func opened(_ connection: Connection) {}
+  func received(
+    bytes: UnsafeMutableRawBufferPointer, on connection: Connection
+  ) throws(CloseReason) -> Int {
+    let copy = Array(bytes)
+    received.withLock { $0 += copy }
+    connection.output.writeBytes(copy)
+    return copy.count
+  }
+  func closed(_ connection: Connection, because reason: CloseReason) {}
+}
+
+/// Collects what comes back.
+private final class Reader: StreamHandler, Sendable {
+  struct Seen {
+    var bytes: [UInt8] = []
+    var reason: CloseReason?
+  }
+  let seen = Mutex(Seen())
+  func opened(_ connection: Connection) {}
+  func received(
+    bytes: UnsafeMutableRawBufferPointer, on connection: Connection
+  ) throws(CloseReason) -> Int {
+    let copy = Array(bytes)
+    seen.withLock { $0.bytes += copy }
+    return copy.count
+  }
+  func closed(_ connection: Connection, because reason: CloseReason) {
+    seen.withLock { $0.reason = reason }
+  }
+  var bytes: [UInt8] { seen.withLock { $0.bytes } }
+}
+
+private struct NotInTime: Error {}
+
+private func eventually(_ what: () -> Bool) async throws {
+  for _ in 0..<5_000 {
+    if what() { return }
+    try await Task.sleep(for: .milliseconds(2))
+  }
+  throw NotInTime()
+}
+
+/// An echo server, a proxy before it, and one client that the proxy knows as `a`.
+private struct Setup {
+  let group: EventLoopGroup
+  let echo = Echo()
+  let server: Server
+  let rules = LinkTable()
+  let proxy: FaultProxy
+  let reader = Reader()
+  let connection: Connection
+
+  init(rule: LinkRule = .clear) throws {
+    group = try EventLoopGroup(count: 1)
+    let echo = echo
+    server = try Server(on: group) { _ in .stream(echo) }
+    rules.set([Link("a", "b")], rule)
+    proxy = try FaultProxy(
+      at: .loopback(), for: "b", to: server.address, rules: rules,
+      sources: SourceFinder { [("a", getpid())] }, on: group)
+    let (address, reader) = (proxy.address, reader)
+    let loop = group.next()
+    connection = loop.perform {
+      Connection.connect(to: address, on: loop, .stream(reader))
+    }
+  }
+
+  func send(_ text: String) {
+    let connection = connection
+    let bytes = Array(text.utf8)
+    connection.loop.perform { connection.output.writeBytes(bytes) }
+  }
+
+  func stop() {
+    proxy.stop()
+    server.stop()
+    group.stop()
+  }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct FaultProxyTests {
+  @Test func passesBytesBothWays() async throws {
+    let setup = try Setup()
+    defer { setup.stop() }
+    let text = String(repeating: "0123456789", count: 300_000)
+    setup.send(text)
+    try await eventually { setup.reader.bytes.count == text.utf8.count }
+    #expect(setup.reader.bytes == Array(text.utf8))
+  }
+
+  @Test func cutLinkIsSilentUntilHealed() async throws {
+    let setup = try Setup()
+    defer { setup.stop() }
+    setup.send("one")
+    try await eventually { setup.reader.bytes == Array("one".utf8) }
+    setup.rules.set(LinkTable.between(["a"], ["b"]), .cut)
+    setup.send("two")
+    try await Task.sleep(for: .milliseconds(100))
+    #expect(setup.echo.received.withLock { $0 } == Array("one".utf8))
+    setup.rules.heal()
+    try await eventually { setup.reader.bytes == Array("onetwo".utf8) }
+  }
+
+  @Test func oneWayCutLetsRequestsThroughAndNoAnswers() async throws {
+    let setup = try Setup()
+    defer { setup.stop() }
+    setup.send("one")
+    try await eventually { setup.reader.bytes == Array("one".utf8) }
+    setup.rules.set(LinkTable.oneWay(from: ["b"], to: ["a"]), .cut)
+    setup.send("two")
+    try await eventually { setup.echo.received.withLock { $0 } == Array("onetwo".utf8) }
+    try await Task.sleep(for: .milliseconds(50))
+    #expect(setup.reader.bytes == Array("one".utf8))
+    setup.rules.heal()
+    try await eventually { setup.reader.bytes == Array("onetwo".utf8) }
+  }
+
+  @Test func newConnectionsDoNotComeThroughACut() async throws {
+    let setup = try Setup(rule: .cut)
+    defer { setup.stop() }
+    setup.send("one")
+    try await Task.sleep(for: .milliseconds(100))
+    #expect(setup.server.acceptedTotal == 0)
+    setup.rules.heal()
+    try await eventually { setup.reader.bytes == Array("one".utf8) }
+  }
+
+  @Test func slowLinkDelays() async throws {
+    let setup = try Setup(rule: .slow(delayMs: 120))
+    defer { setup.stop() }
+    let start = Clock.now()
+    setup.send("one")
+    try await eventually { setup.reader.bytes == Array("one".utf8) }
+    #expect(Clock.now().milliseconds(since: start) >= 120)
+  }
+
+  @Test func limitedRate() async throws {
+    var rule = LinkRule()
+    rule.bytesPerSecond = 200_000
+    let setup = try Setup(rule: rule)
+    defer { setup.stop() }
+    let start = Clock.now()
+    setup.send(String(repeating: "x", count: 100_000))
+    try await eventually { setup.reader.bytes.count == 100_000 }
+    #expect(Clock.now().milliseconds(since: start) >= 400)
+  }
+
+  @Test func resetsBreakTheConnection() async throws {
+    let setup = try Setup(rule: .lossy(stalls: 0, resets: 1))
+    defer { setup.stop() }
+    setup.send("one")
+    try await eventually { setup.reader.seen.withLock { $0.reason != nil } }
+    #expect(setup.echo.received.withLock { $0 }.isEmpty)
+  }
+
+  @Test func theEndOfOneSideReachesTheOther() async throws {
+    let setup = try Setup()
+    defer { setup.stop() }
+    setup.send("one")
+    try await eventually { setup.reader.bytes == Array("one".utf8) }
+    let server = setup.server
+    server.stop()
+    try await eventually { setup.reader.seen.withLock { $0.reason != nil } }
+    try await eventually { setup.proxy.connectionCount == 0 }
+  }
+
+  @Test func strangersAreClients() throws {
+    let finder = SourceFinder { [("a", getpid())] }
+    #expect(finder.source(port: 1) == SourceFinder.stranger)
+  }
+}
