@@ -38,7 +38,8 @@ let modules: [Module] = [
     name: "Znodes", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "ZooKeeperProtocol"]),
   Module(
-    name: "Metadata", layer: 3, uses: ["Values", "Bytes", "Containers", "Decision", "KafkaRecords"]),
+    name: "Metadata", layer: 3, uses: ["Values", "Bytes", "Containers", "Decision", "KafkaRecords"],
+    tests: ["Records"]),
   Module(
     name: "Control", layer: 3,
     uses: [

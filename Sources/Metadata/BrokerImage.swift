@@ -77,6 +77,8 @@ public struct BrokerImage: Equatable, Sendable {
   /// `broker.rack`: what placement spreads replicas over (KIP-36).
   public var rack: String?
   public var features: [SupportedFeature]
+  /// A broker of ZooKeeper mode that waits for a migration's end (KIP-866).
+  public var isMigratingZkBroker = false
   /// Registered, but not to be used: no leaders, no new replicas (KRaft only).
   public var isFenced: Bool
   /// It asked to be relieved: it still serves and hears, but gets nothing new (KIP-841).
@@ -114,6 +116,7 @@ public struct BrokerImage: Equatable, Sendable {
       SupportedFeature(
         name: $0.name, minimum: $0.minSupportedVersion, maximum: $0.maxSupportedVersion)
     }
+    isMigratingZkBroker = record.isMigratingZkBroker
     isFenced = record.fenced
     isInControlledShutdown = record.inControlledShutdown
     logDirs = record.logDirs
@@ -141,6 +144,7 @@ public struct BrokerImage: Equatable, Sendable {
       feature.maxSupportedVersion = $0.maximum
       return feature
     }
+    record.isMigratingZkBroker = isMigratingZkBroker
     record.fenced = isFenced
     record.inControlledShutdown = isInControlledShutdown
     record.logDirs = logDirs

@@ -2,44 +2,54 @@ import KafkaRecords
 import Values
 
 extension MetadataImage {
-  /// The records that build this image from nothing, always in the same order: what a snapshot
-  /// holds.
+  /// The records that build this image from nothing, always in the same order, which is Kafka's:
+  /// what a snapshot holds. The level comes first: the versions of all others follow from it.
   public var records: [MetadataRecord] {
     var records: [MetadataRecord] = []
-    for name in features.keys.sorted() {
+    appendFeatures(to: &records)
+    records += brokers.all.map { .registerBroker($0.record) }
+    records += controllers.map { .registerController($0.record) }
+    appendTopics(to: &records)
+    appendConfigs(to: &records)
+    appendSecurity(to: &records)
+    return records
+  }
+
+  /// The same with the versions to write them in.
+  public var versionedRecords: [VersionedRecord] {
+    let level = metadataVersion
+    return records.map { VersionedRecord($0, at: level) }
+  }
+
+  private func appendFeatures(to records: inout [MetadataRecord]) {
+    let first = features.keys.filter { $0 == MetadataVersion.featureName }
+    for name in first + features.keys.filter({ $0 != MetadataVersion.featureName }).sorted() {
       var record = FeatureLevelRecord()
       record.name = name
       record.featureLevel = features[name] ?? 0
       records.append(.featureLevel(record))
+      guard name == MetadataVersion.featureName, metadataVersion.hasMigration else { continue }
+      records.append(.zkMigrationState(.init { $0.zkMigrationState = zkMigrationState }))
     }
-    records += controllers.map { .registerController($0.record) }
-    records += brokers.all.map { .registerBroker($0.record) }
-    appendTopics(to: &records)
-    appendConfigs(to: &records)
-    appendSecurity(to: &records)
-    if nextProducerID != 0 {
-      var record = ProducerIdsRecord()
-      record.brokerID = -1
-      record.brokerEpoch = -1
-      record.nextProducerID = nextProducerID
-      records.append(.producerIDs(record))
+    // Without a level there is no telling whether readers know the record.
+    if first.isEmpty, zkMigrationState != 0 {
+      records.append(.zkMigrationState(.init { $0.zkMigrationState = zkMigrationState }))
     }
-    if zkMigrationState != 0 {
-      var record = ZkMigrationStateRecord()
-      record.zkMigrationState = zkMigrationState
-      records.append(.zkMigrationState(record))
-    }
-    return records
   }
 
   private func appendTopics(to records: inout [MetadataRecord]) {
+    let hasDirectories = metadataVersion.hasDirectoryAssignment
     topics.forEach { topic in
       var record = TopicRecord()
       record.name = topic.name
       record.topicID = topic.id
       records.append(.topic(record))
       for (number, partition) in topic.partitions.entries {
-        records.append(.partition(partition.record(number, topicID: topic.id)))
+        var record = partition.record(number, topicID: topic.id)
+        if hasDirectories, record.directories.isEmpty {
+          record.directories = partition.replicas.map { _ in DirectoryID.migrating }
+        }
+        records.append(.partition(record))
       }
     }
   }
@@ -58,6 +68,22 @@ extension MetadataImage {
   }
 
   private func appendSecurity(to records: inout [MetadataRecord]) {
+    for entity in clientQuotas.entities {
+      for (key, value) in clientQuotas[entity].sorted(by: { $0.key < $1.key }) {
+        records.append(.clientQuota(ClientQuotaRecord(entity: entity, key: key, value: value)))
+      }
+    }
+    if nextProducerID != 0 {
+      var record = ProducerIdsRecord()
+      record.brokerID = -1
+      record.brokerEpoch = -1
+      record.nextProducerID = nextProducerID
+      records.append(.producerIDs(record))
+    }
+    for id in accessControl.ids {
+      guard let entry = accessControl[id] else { continue }
+      records.append(.accessControlEntry(entry.record(id: id)))
+    }
     for user in scram.users {
       for mechanism in ScramMechanism.allCases {
         guard let credential = scram[user, mechanism] else { continue }
@@ -70,15 +96,6 @@ extension MetadataImage {
         record.iterations = credential.iterations
         records.append(.userScramCredential(record))
       }
-    }
-    for entity in clientQuotas.entities {
-      for (key, value) in clientQuotas[entity].sorted(by: { $0.key < $1.key }) {
-        records.append(.clientQuota(ClientQuotaRecord(entity: entity, key: key, value: value)))
-      }
-    }
-    for id in accessControl.ids {
-      guard let entry = accessControl[id] else { continue }
-      records.append(.accessControlEntry(entry.record(id: id)))
     }
     for id in delegationTokens.ids {
       if let token = delegationTokens[id] { records.append(.delegationToken(token.record(id: id))) }

@@ -2,7 +2,7 @@
 import KafkaRecords
 import Values
 
-/// Builds the image from what was committed: a snapshot, then batches in the order of their offsets.
+/// Builds the image from what was committed: a snapshot, then batches in the order of offsets.
 ///
 /// Records between BeginTransactionRecord and EndTransactionRecord count as one: until the end is
 /// there none of them is in the image, and AbortTransactionRecord drops them (KIP-868). So a reader

@@ -98,7 +98,7 @@ public struct PartitionImage: Equatable, Sendable {
     leaderEpoch = LeaderEpoch(record.leaderEpoch)
     partitionEpoch = PartitionEpoch(record.partitionEpoch)
     leaderRecoveryState = LeaderRecoveryState(rawValue: record.leaderRecoveryState) ?? .recovered
-    directories = record.directories
+    directories = Self.normalized(record.directories)
     eligibleLeaderReplicas = (record.eligibleLeaderReplicas ?? []).brokerIDs
     lastKnownElr = (record.lastKnownElr ?? []).brokerIDs
   }
@@ -122,6 +122,11 @@ public struct PartitionImage: Equatable, Sendable {
     }
     if !lastKnownElr.isEmpty { record.lastKnownElr = lastKnownElr.rawIDs }
     return record
+  }
+
+  /// No directory has an id: that is what an empty list says.
+  private static func normalized(_ directories: [Uuid]) -> [Uuid] {
+    directories.contains { $0 != DirectoryID.migrating } ? directories : []
   }
 
   /// What `record.leader` holds when a change leaves the leader and its epoch alone.
@@ -149,7 +154,12 @@ public struct PartitionImage: Equatable, Sendable {
     if let state = LeaderRecoveryState(rawValue: record.leaderRecoveryState) {
       next.leaderRecoveryState = state
     }
-    if let directories = record.directories { next.directories = directories }
+    if let directories = record.directories {
+      next.directories = Self.normalized(directories)
+    } else if next.replicas.count != replicas.count {
+      // From before there were directories: none is known.
+      next.directories = []
+    }
     if let elr = record.eligibleLeaderReplicas {
       next.eligibleLeaderReplicas = elr.brokerIDs
     }

@@ -33,7 +33,7 @@ struct QuorumHost {
     machine = QuorumController(options: options, seed: seed)
   }
 
-  var image: MetadataImage { machine.pending.image }
+  var image: MetadataImage { machine.image }
 
   /// Appended records, without control records.
   var records: [MetadataRecord] { log.compactMap { $0 } }

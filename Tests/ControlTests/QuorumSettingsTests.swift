@@ -64,8 +64,8 @@ import Values
   @Test func refusalsAreKafkas() throws {
     var host = try makeHost()
     func check(
-      _ type: Int8, _ name: String, _ config: (String, Int8, String?) = ("a", 0, "1"),
-      _ code: ErrorCode, _ message: String
+      _ type: Int8, _ name: String, _ code: ErrorCode, _ message: String,
+      of config: (String, Int8, String?) = ("a", 0, "1")
     ) throws {
       let result = try alter(&host, type, name, [config])
       #expect(result.code == code && result.message == message, "\(result)")
@@ -77,11 +77,13 @@ import Values
     try check(4, "-1", .invalidRequest, "Invalid negative broker ID.")
     try check(8, "1", .invalidRequest, "Unexpected resource type BROKER_LOGGER.")
     try check(77, "1", .unsupportedVersion, "Unknown resource type 77.")
-    try check(2, "t", ("bad", 0, "5"), .invalidConfig, "Invalid value 5")
+    try check(2, "t", .invalidConfig, "Invalid value 5", of: ("bad", 0, "5"))
     try check(
-      2, "t", ("retention.ms", 2, "5"), .invalidConfig,
-      "Can't APPEND to key retention.ms because its type is not LIST.")
-    try check(2, "t", ("a", 9, "5"), .invalidRequest, "Unknown operation type 9 for a")
+      2, "t", .invalidConfig,
+      "Can't APPEND to key retention.ms because its type is not LIST.",
+      of: ("retention.ms", 2, "5"))
+    try check(
+      2, "t", .invalidRequest, "Unknown operation type 9 for a", of: ("a", 9, "5"))
     #expect(host.image.configs.resources.isEmpty)
   }
 
@@ -238,7 +240,9 @@ import Values
     host.lead()
     let user = QuotaEntity([.init(type: "user", name: "u"), .init(type: "client-id", name: nil)])
     let parts: [(String, String?)] = [("user", "u"), ("client-id", nil)]
-    #expect(try alter(&host, parts, [("producer_byte_rate", 5), ("request_percentage", 0.5)]).code == .none)
+    #expect(
+      try alter(&host, parts, [("producer_byte_rate", 5), ("request_percentage", 0.5)]).code
+        == .none)
     #expect(
       host.image.clientQuotas[user] == ["producer_byte_rate": 5, "request_percentage": 0.5])
     let count = host.log.count

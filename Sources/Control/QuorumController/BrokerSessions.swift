@@ -13,7 +13,7 @@ struct BrokerSessions: Sendable {
     var lastContact: Instant
     /// The last metadata offset that the broker reported; -1 before its first heartbeat.
     var metadataOffset: Offset = -1
-    /// What every active broker must have read before this one may stop; nil if it does not want to.
+    /// What every active broker must have read before this one may stop; nil if it stays.
     var shutdownOffset: Offset?
   }
 
@@ -59,12 +59,13 @@ struct BrokerSessions: Sendable {
 
   /// When the next session runs out if nobody is heard of; a millisecond later it is stale.
   func nextExpiry(timeoutMs: Int64) -> Instant {
-    let oldest = all.filter { !$0.isFenced }.map(\.lastContact).min()
-    return oldest?.advanced(milliseconds: timeoutMs + 1) ?? .distantFuture
+    var oldest = Instant.distantFuture
+    for session in all where !session.isFenced { oldest = min(oldest, session.lastContact) }
+    return oldest == .distantFuture ? oldest : oldest.advanced(milliseconds: timeoutMs + 1)
   }
 
-  /// What all brokers have read that are unfenced and not shutting down; the largest number if there
-  /// is none.
+  /// What all brokers have read that are unfenced and not shutting down; the largest number if
+  /// there is none.
   var lowestActiveOffset: Offset {
     all.filter { !$0.isFenced && $0.shutdownOffset == nil }.map(\.metadataOffset).min() ?? .max
   }

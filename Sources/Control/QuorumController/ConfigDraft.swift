@@ -4,10 +4,10 @@ import KafkaRecords
 import Metadata
 import Values
 
-/// The records of changes of configuration, each resource on its own. The rules differ a little from
-/// those of ZooKeeper mode (`AlterConfig`): a node's configuration is there only if the node is, and
-/// every change of a broker's is written, even one that changes nothing, because brokers reload
-/// what depends on it (keystores) when they see it (KAFKA-14136).
+/// The records of changes of configuration, each resource on its own. The rules differ a little
+/// from those of ZooKeeper mode (`AlterConfig`): a node's configuration is there only if the node
+/// is, and every change of a broker's is written, even one that changes nothing, because brokers
+/// reload what depends on it (keystores) when they see it (KAFKA-14136).
 struct ConfigDraft {
   private let image: MetadataImage
   private let options: QuorumControllerOptions

@@ -41,8 +41,8 @@ public struct RequestContext: Sendable {
 /// A request that the controller decides. Every generated request that the machine takes conforms,
 /// one file for each subject in `Requests/`.
 ///
-/// The host decodes a request, checks who may ask, and passes it in an event; the answer comes as an
-/// effect and is of the request's `Response` type, complete but for the throttle time.
+/// The host decodes a request, checks who may ask, and passes it in an event; the answer comes as
+/// an effect and is of the request's `Response` type, complete but for the throttle time.
 public protocol ControllerRequest: KafkaRequest {
   /// The answer that says one error in every place where this API has one.
   func refused(_ refusal: Refusal, version: Int16) -> Response

@@ -10,7 +10,7 @@ import Values
 ///
 /// | election | who leads |
 /// |---|---|
-/// | online | the leader if it may stay, else the first replica in the target ISR that is acceptable |
+/// | online | the leader if it may stay, else the first acceptable replica in the target ISR |
 /// | preferred | the first replica if it may, else as online |
 /// | unclean | as online, else the first acceptable replica at all: committed records may be lost |
 ///

@@ -24,6 +24,7 @@ extension QuorumController {
       return
     }
     self.epoch = epoch
+    pending = Controller(image: committed.image, options: options.base)
     self.nextOffset = max(nextOffset, committed.lastOffset + 1)
     // A new leader has heard nobody yet. It gives everyone a whole session before it suspects them.
     for broker in pending.image.brokers.all {
@@ -111,7 +112,9 @@ extension QuorumController {
   private static let electionsPerRound = 1000
 
   mutating func runDueWork() {
-    fenceStaleBrokers()
+    if sessions.nextExpiry(timeoutMs: options.brokerSessionTimeoutMs) <= now {
+      fenceStaleBrokers()
+    }
     if noOpAt <= now {
       noOpAt = now.advanced(milliseconds: options.maxIdleIntervalMs)
       if pending.image.metadataVersion.hasNoOpRecord { append([.noOp(.init())], isAtomic: true) }

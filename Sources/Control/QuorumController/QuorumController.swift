@@ -11,7 +11,7 @@ import Values
 /// Every controller of the quorum runs one. A standby only takes in what is committed. The active
 /// one decides requests against `pending`, the state with all that it has appended; an answer is
 /// held back until the records behind it, and behind what it has seen, are committed. When it loses
-/// leadership, `pending` falls back to `committed`, and requests without an answer get
+/// leadership, `pending` is dropped, and requests without an answer get
 /// NOT_CONTROLLER: whether their records survive the next leader decides.
 ///
 /// The contract with the host, which runs Raft and the sockets:
@@ -25,8 +25,9 @@ public struct QuorumController: Sendable {
   public internal(set) var options: QuorumControllerOptions
   /// What is committed: all that snapshots and metrics may show.
   public internal(set) var committed: MetadataLoader
-  /// The state that the next decision builds on. Equal to what is committed on a standby.
-  public internal(set) var pending: Controller
+  /// The state that the next decision builds on. Empty on a standby: two holders of one image would
+  /// have to copy what they share at every batch.
+  var pending: Controller
   /// The epoch in which this node is the active controller; nil on a standby.
   public internal(set) var epoch: Int32?
 
@@ -67,6 +68,9 @@ public struct QuorumController: Sendable {
   }
 
   public var isActive: Bool { epoch != nil }
+
+  /// What this controller knows, on the active one with all that it has decided.
+  public var image: MetadataImage { isActive ? pending.image : committed.image }
 
   private struct Append {
     var token: Int
@@ -204,7 +208,8 @@ public struct QuorumController: Sendable {
     guard let index = inFlight.firstIndex(where: { $0.token == token }) else { return }
     inFlight[index].lastOffset = lastOffset
     move(by: lastOffset - inFlight[index].expected, from: inFlight[index].first, index)
-    release()
+    // It may be committed already: the two messages take different ways.
+    settle()
   }
 
   /// Raft has put records of its own in between: all that was to come at `first` or behind it comes
@@ -225,22 +230,31 @@ public struct QuorumController: Sendable {
 
   private mutating func take(_ batch: Batch) {
     guard batch.lastOffset > (lag.last?.lastOffset ?? committed.lastOffset) else { return }
-    guard isActive else {
+    if let epoch, batch.epoch > epoch {
+      // Another node leads already, and what this one appended has lost its place in the log.
+      out.append(.resign("Epoch \(batch.epoch) has begun."))
+      resign()
+    }
+    guard isActive, !inFlight.isEmpty else {
       note(batch)
+      // Nobody but this node writes while it leads; if somebody did, it is known here as well.
+      if isActive { pending.replay(batch.records) }
       committed.apply(batch.records, lastOffset: batch.lastOffset, epoch: batch.epoch)
-      pending = Controller(image: committed.image, options: pending.options)
       return
     }
     lag.append(batch)
+    settle()
+    if lag.count >= Self.maximumLag { catchUp() }
+  }
+
+  /// Answers what is committed by now. When nothing is in flight, what was decided here is what is
+  /// committed: the two images share everything again.
+  private mutating func settle() {
     release()
-    if inFlight.isEmpty {
-      // What was decided here is what is committed: the two images share everything again.
-      committed = MetadataLoader(
-        pending.image, lastOffset: batch.lastOffset, epoch: batch.epoch, isEmpty: false)
-      lag.removeAll()
-    } else if lag.count >= Self.maximumLag {
-      catchUp()
-    }
+    guard inFlight.isEmpty, let last = lag.last else { return }
+    committed = MetadataLoader(
+      pending.image, lastOffset: last.lastOffset, epoch: last.epoch, isEmpty: false)
+    lag.removeAll()
   }
 
   /// Batches that `committed` may be behind while the next appends are already under way. Applying
@@ -268,7 +282,6 @@ public struct QuorumController: Sendable {
   private mutating func load(_ image: MetadataImage, _ lastOffset: Offset, _ epoch: Int32) {
     guard !isActive else { return resignForSnapshot() }
     committed.load(snapshot: image, lastOffset: lastOffset, epoch: epoch)
-    pending = Controller(image: image, options: pending.options)
     for broker in image.brokers.all { registrationOffsets[broker.id] = lastOffset }
   }
 
@@ -304,7 +317,7 @@ public struct QuorumController: Sendable {
     catchUp()
     inFlight.removeAll()
     gate.abandon { out.append(.respond(id: $0.id, $0.orElse)) }
-    pending = Controller(image: committed.image, options: pending.options)
+    pending = Controller(options: pending.options)
     sessions = BrokerSessions()
     noOpAt = .distantFuture
     rebalanceAt = .distantFuture

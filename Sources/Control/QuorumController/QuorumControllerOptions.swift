@@ -52,7 +52,8 @@ public struct QuorumControllerHooks: Sendable {
   public var scramKeys:
     (@Sendable (ScramMechanism, [UInt8]) -> (storedKey: [UInt8], serverKey: [UInt8]))?
   /// The complete configuration of a new topic as CreateTopics answers it, from what was set.
-  public var describeTopic: @Sendable ([String: String]) -> [CreateTopicsResponse.CreatableTopicConfigs]
+  public var describeTopic:
+    @Sendable ([String: String]) -> [CreateTopicsResponse.CreatableTopicConfigs]
 
   public init() {
     describeTopic = { _ in [] }

@@ -3,8 +3,8 @@ import KafkaProtocol
 import Metadata
 import Values
 
-/// Where the replicas of new partitions go: racks in turn, and within a rack its brokers in turn, so
-/// that neighbouring partitions lie like stripes over the cluster.
+/// Where the replicas of new partitions go: racks in turn, and within a rack its brokers in turn,
+/// so that neighbouring partitions lie like stripes over the cluster.
 ///
 /// Both turns begin at a random place, and each partition begins one rack and one broker further
 /// than the one before. After as many partitions as there are unfenced brokers everything is

@@ -91,6 +91,8 @@ extension AlterPartitionReassignmentsRequest: ControllerRequest {
             + "an unclean leader election.")
       }
       isr = [first]
+      // It leads without what the others had: that is an unclean election, whoever calls it so.
+      if builder.level.hasLeaderRecovery { builder.leaderRecoveryState = .recovering }
     }
     if allowsUnclean { builder.election = .unclean }
     builder.isr = isr

@@ -29,22 +29,13 @@ extension AlterPartitionRequest: ControllerRequest {
         context.version > 1
         ? draft.image.topics[asked.topicID] : draft.image.topics[asked.topicName]
       for partition in asked.partitions {
-        var data = AlterPartitionResponse.PartitionData()
-        data.partitionIndex = partition.partitionIndex
-        do throws(Refusal) {
+        let result = Result { () throws(Refusal) in
           guard let topic else {
             throw Refusal(context.version > 1 ? .unknownTopicID : .unknownTopicOrPartition)
           }
-          let state = try alter(partition, of: topic, &draft, context.version)
-          data.leaderID = state.leader.rawValue
-          data.leaderEpoch = state.leaderEpoch.rawValue
-          data.isr = state.isr.rawIDs
-          data.leaderRecoveryState = state.leaderRecoveryState.rawValue
-          data.partitionEpoch = state.partitionEpoch.rawValue
-        } catch {
-          data.errorCode = error.code.rawValue
+          return try alter(partition, of: topic, &draft, context.version)
         }
-        answer.partitions.append(data)
+        answer.partitions.append(.init(partition.partitionIndex, result))
       }
       response.topics.append(answer)
     }
