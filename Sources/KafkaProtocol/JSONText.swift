@@ -2,8 +2,8 @@
 
 import Values
 
-/// A stored message that can be shown. The fields are those of the version, in the schema's order; a
-/// tagged one only when it differs from its default.
+/// A stored message that can be shown. The fields are those of the version, in the schema's order;
+/// a tagged one only when it differs from its default.
 public protocol JSONShowable {
   func json(version: Int16) -> String
 }

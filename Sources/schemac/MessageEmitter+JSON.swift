@@ -1,5 +1,5 @@
-// The generated `json(version:)` of stored records, for tools that print logs. Fields keep the names
-// of the schema; what a version does not have is left out.
+// The generated `json(version:)` of stored records, for tools that print logs. Fields keep the
+// names of the schema; what a version does not have is left out.
 
 extension MessageEmitter {
   func shower(_ fields: [Field], into code: inout CodeText) {

@@ -96,7 +96,9 @@ import Values
     let ourID = try #require(try MetaProperties.read(ours.home.path)?.directoryID)
     let theirID = try #require(try MetaProperties.read(theirs.home.path)?.directoryID)
     var snapshot = ours.snapshot
-    if case .control(var controls) = snapshot[0].content, case .voters(var voters)? = controls.last {
+    if case .control(var controls) = snapshot[0].content,
+      case .voters(var voters)? = controls.last
+    {
       #expect(voters.voters[0].voterDirectoryID == ourID)
       voters.voters[0].voterDirectoryID = theirID
       controls[controls.count - 1] = .voters(voters)
