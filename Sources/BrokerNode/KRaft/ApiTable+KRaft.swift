@@ -11,7 +11,7 @@ extension ApiTable {
 
   /// Records and what is known about them.
   private static let records: [ApiEntry] = [
-    ApiEntry(ProduceHandler.self),
+    ApiEntry(inPlace: ProduceHandler.self),
     ApiEntry(FetchHandler.self),
     ApiEntry(ListOffsetsHandler.self),
     ApiEntry(DeleteRecordsHandler.self),

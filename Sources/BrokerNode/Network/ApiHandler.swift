@@ -46,6 +46,7 @@ struct ApiEntry: Sendable {
   }
 
   init<H: InPlaceHandler>(inPlace handler: H.Type) {
+    isForwarded = false
     api = H.api
     versions = H.api.schema.stableVersions ?? H.api.versions
     run = { (reader, context) throws(ByteError) in try H.handle(&reader, context) }
