@@ -39,7 +39,8 @@ import Values
   @Test func everyAdminCommandHasZooKeepersShortName() {
     let names = [
       "crst", "conf", "cons", "hash", "dirs", "dump", "envi", "gtmk", "icfg", "isro", "lsnp",
-      "lead", "mntr", "orst", "ruok", "stmk", "srvr", "stat", "srst", "obsr", "sysp", "voting_view", "wchc",
+      "lead", "mntr", "orst", "ruok", "stmk", "srvr", "stat", "srst", "obsr",
+      "sysp", "voting_view", "wchc",
       "wchp", "wchs", "zabstate",
     ]
     let commands = names.compactMap { AdminCommand(named: $0) }
