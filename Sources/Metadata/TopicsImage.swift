@@ -4,15 +4,21 @@ import Values
 
 /// The partitions of a topic, in order. Numbers are dense but for the moments in which only some
 /// partitions of a new topic are known.
+///
+/// States lie in pages: a change copies its page and not the whole of a topic that has many.
 public struct PartitionTable: Equatable, Sendable {
-  /// Ascending; `images` has the state of each at the same index.
+  private static let pageSize = 64
+
+  /// Ascending.
   public private(set) var numbers: [Int32] = []
-  public private(set) var images: [PartitionImage] = []
+  /// The states in the order of numbers; every page but the last is full.
+  private var pages: [[PartitionImage]] = []
 
   public init() {}
 
   public var count: Int { numbers.count }
   public var isEmpty: Bool { numbers.isEmpty }
+  public var first: PartitionImage? { pages.first?.first }
 
   /// Where `partition` is or belongs. Dense numbers are found without a search.
   private func position(_ partition: Int32) -> (index: Int, found: Bool) {
@@ -31,25 +37,48 @@ public struct PartitionTable: Equatable, Sendable {
   public subscript(partition: Int32) -> PartitionImage? {
     get {
       let (index, found) = position(partition)
-      return found ? images[index] : nil
+      return found ? pages[index / Self.pageSize][index % Self.pageSize] : nil
     }
     set {
       let (index, found) = position(partition)
       switch (newValue, found) {
-      case (let image?, true): images[index] = image
-      case (let image?, false):
-        numbers.insert(partition, at: index)
-        images.insert(image, at: index)
+      case (let image?, true): pages[index / Self.pageSize][index % Self.pageSize] = image
+      case (let image?, false): insert(partition, image, at: index)
       case (nil, true):
         numbers.remove(at: index)
-        images.remove(at: index)
+        var all = images
+        all.remove(at: index)
+        lay(out: all)
       case (nil, false): break
       }
     }
   }
 
+  private mutating func insert(_ partition: Int32, _ image: PartitionImage, at index: Int) {
+    if index < numbers.count {
+      // Out of order, which only a log of many writers would be.
+      var all = images
+      all.insert(image, at: index)
+      lay(out: all)
+    } else if index % Self.pageSize == 0 {
+      pages.append([image])
+    } else {
+      pages[pages.count - 1].append(image)
+    }
+    numbers.insert(partition, at: index)
+  }
+
+  private mutating func lay(out images: [PartitionImage]) {
+    pages = stride(from: 0, to: images.count, by: Self.pageSize).map {
+      Array(images[$0..<min($0 + Self.pageSize, images.count)])
+    }
+  }
+
+  /// The states in the order of numbers, copied together.
+  public var images: [PartitionImage] { Array(pages.joined()) }
+
   /// Number and image of each partition, ascending.
-  public var entries: some Sequence<(Int32, PartitionImage)> { zip(numbers, images) }
+  public var entries: some Sequence<(Int32, PartitionImage)> { zip(numbers, pages.joined()) }
 }
 
 /// One topic: a new id under an old name is another topic.
@@ -197,7 +226,7 @@ public struct TopicsImage: Equatable, Sendable {
       let others = (collisions[unified] ?? []).filter { $0 != topic.name }
       collisions[unified] = others.isEmpty ? nil : others
     }
-    for partition in topic.partitions.images { counts.remove(partition) }
+    for (_, partition) in topic.partitions.entries { counts.remove(partition) }
     return topic
   }
 

@@ -8,7 +8,7 @@ import Values
   private func run(_ seed: UInt64) -> QuorumSimulation {
     var simulation = QuorumSimulation(seed: seed)
     simulation.failOver()
-    for _ in 0..<600 { simulation.act() }
+    for _ in 0..<400 { simulation.act() }
     simulation.recover()
     return simulation
   }
@@ -44,6 +44,6 @@ import Values
     ] {
       #expect(codes.contains(code), "no answer was \(code)")
     }
-    #expect(unclean > 0 && created > seeds.count * 5)
+    #expect(unclean > 0 && created > seeds.count * 3)
   }
 }

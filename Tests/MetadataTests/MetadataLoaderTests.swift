@@ -69,6 +69,21 @@ import Values
     #expect(image.topics == TopicsImage())
   }
 
+  @Test func partitionsOfLargeTopicsKeepTheirOrder() {
+    var table = PartitionTable()
+    func image(_ number: Int32) -> PartitionImage { PartitionImage(replicas: [BrokerID(number)]) }
+    // Even numbers in order, then the odd ones in between, over several pages.
+    for number in stride(from: 0, to: 400, by: 2) { table[Int32(number)] = image(Int32(number)) }
+    for number in stride(from: 399, to: 0, by: -2) { table[Int32(number)] = image(Int32(number)) }
+    var ordered = PartitionTable()
+    for number in 0..<400 as Range<Int32> { ordered[number] = image(number) }
+    #expect(table == ordered && table.numbers == Array(0..<400))
+    #expect(table.entries.allSatisfy { $0.1 == image($0.0) })
+    for number in 100..<400 as Range<Int32> { table[number] = nil }
+    #expect(table.count == 100 && table[99] == image(99) && table[100] == nil)
+    #expect(table.first == image(0) && table.images.count == 100)
+  }
+
   @Test func namesThatCollideAreFound() {
     var image = MetadataImage()
     image.apply(topicRecord("a.b", 2))

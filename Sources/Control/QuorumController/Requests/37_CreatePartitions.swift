@@ -44,7 +44,7 @@ extension CreatePartitionsRequest: ControllerRequest {
       throw Refusal(.unknownTopicOrPartition)
     }
     let existing = topic.partitions.count
-    guard let pattern = topic.partitions.images.first else {
+    guard let pattern = topic.partitions.first else {
       throw Refusal(
         .unknownServerError,
         "Invalid state: topic \(wanted.name) appears to have no partitions.")
