@@ -25,6 +25,7 @@ extension RaftDriverOptions {
   ) {
     self.init(config, clusterID: clusterID, directoryID: directoryID, metrics: metrics)
     configuration.endpoints = endpoints
+    configuration.joinsAutomatically = config.quorum.joinsAutomatically
   }
 
   private init(

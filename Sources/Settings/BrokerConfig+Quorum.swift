@@ -32,6 +32,8 @@ extension BrokerConfig {
     public let requestTimeoutMs: Int64
     public let retryBackoffMs: Int64
     public let appendLingerMs: Int64
+    /// `jackdaw.controller.quorum.auto.join.enable`
+    public let joinsAutomatically: Bool
     public let heartbeatIntervalMs: Int64
     public let sessionTimeoutMs: Int64
     public let initialRegistrationTimeoutMs: Int64
@@ -59,6 +61,7 @@ extension BrokerConfig {
       requestTimeoutMs = values.int64("controller.quorum.request.timeout.ms")
       retryBackoffMs = values.int64("controller.quorum.retry.backoff.ms")
       appendLingerMs = values.int64("controller.quorum.append.linger.ms")
+      joinsAutomatically = values.bool("jackdaw.controller.quorum.auto.join.enable")
       heartbeatIntervalMs = values.int64("broker.heartbeat.interval.ms")
       sessionTimeoutMs = values.int64("broker.session.timeout.ms")
       initialRegistrationTimeoutMs = values.int64("initial.broker.registration.timeout.ms")

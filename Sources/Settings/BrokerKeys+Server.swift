@@ -21,6 +21,8 @@ extension ConfigTable {
       A connection idle for so long is closed.
     control.plane.listener.name string null * fixed high !
       a separate listener for the controller is not supported yet
+    jackdaw.controller.quorum.auto.join.enable bool false * fixed low +
+      Whether a controller that is no voter of a dynamic quorum makes itself one.
     jackdaw.metrics.host string 127.0.0.1 * fixed low +
       Address the metrics are served on.
     jackdaw.metrics.port int -1 -1..65535 fixed low +

@@ -120,14 +120,7 @@ struct ModuleEmitter {
         code.line("}")
       }
       code.line()
-      code.line("/// As Kafka's tools print it.")
-      code.block("public func json(version: Int16) -> String") { code in
-        code.line("switch self {")
-        for message in records {
-          code.line("case .\(label(message))(let record): record.json(version: version)")
-        }
-        code.line("}")
-      }
+      shower(records, into: &code)
       code.line()
       each("recordType", "Int16", records, into: &code) { "\($0.key ?? -1)" }
       code.line()
@@ -148,6 +141,17 @@ struct ModuleEmitter {
         for message in records { code.line("case .\(label(message)): \(value(message))") }
         code.line("}")
       }
+    }
+  }
+
+  private func shower(_ records: [Message], into code: inout CodeText) {
+    code.line("/// As Kafka's tools print it.")
+    code.block("public func json(version: Int16) -> String") { code in
+      code.line("switch self {")
+      for message in records {
+        code.line("case .\(label(message))(let record): record.json(version: version)")
+      }
+      code.line("}")
     }
   }
 }

@@ -35,7 +35,7 @@ def error_of(answer):
 class DynamicQuorum:
     """One controller formatted alone, and others that are to join it."""
 
-    def __init__(self, folder, count):
+    def __init__(self, folder, count, settings=None):
         self.folder = pathlib.Path(folder)
         self.cluster_id = new_id()
         ports = {100 + number: free_port() for number in range(1, count + 1)}
@@ -48,6 +48,7 @@ class DynamicQuorum:
                 for line in server.config.read_text().splitlines()}
             del lines["controller.quorum.voters"]
             lines["controller.quorum.bootstrap.servers"] = self.bootstrap
+            lines.update(settings or {})
             write_config(server.config, lines)
             self.servers[node] = server
 
@@ -172,6 +173,12 @@ def test_voters_and_topics_survive_a_restart_of_all(three, tmp_path):
     three.wait_for_voters(3)
     for server in three.servers.values():
         wait_until(lambda: topics(server) == 1, 20, f"the topic is there\n{server.tail()}")
+
+
+def test_controllers_join_by_themselves_when_told_to(tmp_path):
+    settings = {"jackdaw.controller.quorum.auto.join.enable": "true"}
+    with DynamicQuorum(tmp_path, 3, settings) as quorum:
+        quorum.wait_for_voters(3)
 
 
 def test_a_static_quorum_refuses_changes(tmp_path):
