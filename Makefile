@@ -76,7 +76,8 @@ nightly: debug ## every simulation with SEEDS seeds
 	JACKDAW_SEEDS=$(SEEDS) swift test --skip-build --parallel --filter SimulationTests
 
 test-swift: ## units, scenarios, simulation and conventions
-	swift test --skip-build --parallel
+	swift test --skip-build --parallel --skip Simulation
+	swift test --skip-build --parallel --filter Simulation
 
 test-clients: ## real clients and real peers against real processes
 	JACKDAW_BIN=$(CURDIR)/.build/debug $(VENV)/bin/python -m pytest Tests/clients -q --timeout 300

@@ -35,7 +35,8 @@ public enum RecordChecker {
       findings.add(
         Anomaly(
           .duplicate, "\(ledger.partition)",
-          "value \(value) stands at offsets \(seen.map { "\($0.offset)" }.joined(separator: " and "))",
+          "value \(value) stands at offsets "
+            + seen.map { "\($0.offset)" }.joined(separator: " and "),
           operations: seen.map(\.by.operation)))
     }
   }
@@ -62,7 +63,8 @@ public enum RecordChecker {
             Anomaly(
               .unseen, "\(partition)",
               "value \(value) was acknowledged"
-                + (offset.map { " at offset \($0)" } ?? "") + ", and the final read did not find it",
+                + (offset.map { " at offset \($0)" } ?? "")
+                + ", and the final read did not find it",
               operations: [index]))
         }
       }

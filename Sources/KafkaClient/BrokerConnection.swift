@@ -244,7 +244,4 @@ final class BrokerConnection: FrameHandler {
 }
 
 /// Carries something that belongs to a loop through another thread and back, untouched.
-struct Confined<Value>: @unchecked Sendable {  // opened on the loop that `value` belongs to only
-  let value: Value
-  init(_ value: Value) { self.value = value }
-}
+typealias Confined = LoopConfined

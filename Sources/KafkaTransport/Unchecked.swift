@@ -1,5 +1,4 @@
-/// Carries a loop's own object through a `@Sendable` closure that comes back to that loop.
-public struct Unchecked<T>: @unchecked Sendable {  // opened only on the loop the value belongs to
-  public let value: T
-  public init(_ value: T) { self.value = value }
-}
+import Platform
+
+/// What belongs to a loop, on its way through a closure that comes back to that loop.
+public typealias Unchecked = LoopConfined

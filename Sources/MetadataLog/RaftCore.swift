@@ -135,7 +135,8 @@ final class RaftCore {
     loop.cancel(timer)
     armed = wanted
     guard wanted != .distantFuture, !hasFailed else { return }
-    timer = loop.schedule(at: wanted) { [unowned self] in
+    timer = loop.schedule(at: wanted) { [weak self] in
+      guard let self else { return }
       armed = .distantFuture
       take(.timer)
     }

@@ -1,8 +1,8 @@
 // The password of a session, which every server works out from its id.
 
 /// Sixteen bytes that ZooKeeper's servers make from a session's id and a constant that all of them
-/// share. It keeps clients from mixing up sessions, not attackers out: whoever knows the id can take
-/// the session over, as operators do to end one from outside.
+/// share. It keeps clients from mixing up sessions, not attackers out: whoever knows the id can
+/// take the session over, as operators do to end one from outside.
 public enum SessionPassword {
   /// Length in bytes.
   public static let length = 16

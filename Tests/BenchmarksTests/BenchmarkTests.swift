@@ -11,7 +11,8 @@ import Testing
   }
 
   private func report() throws -> CoordinationReport {
-    CoordinationReport(limits: try MachineLimits.measure(in: FileManager.default.temporaryDirectory))
+    CoordinationReport(
+      limits: try MachineLimits.measure(in: FileManager.default.temporaryDirectory))
   }
 
   @Test func goalsAreRatiosToThePeer() throws {

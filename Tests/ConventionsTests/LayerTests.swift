@@ -31,6 +31,8 @@ import Testing
       "KafkaClient>Transport", "ZooKeeperClient>Transport", "CommandLineTools>LocalCluster",
       "CommandLineTools>LogStorage", "KafkaTransport>Transport",
       "MetadataLog>LogStorage", "MetadataLog>Transport", "MetadataLog>KafkaTransport",
+      "FaultProxy>Transport", "Drills>LocalCluster", "Benchmarks>LocalCluster",
+      "CommandLineTools>Drills", "CommandLineTools>Benchmarks",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {

@@ -64,7 +64,8 @@ import Values
   @Test func unknownWriteMayTakeEffectLateOrNever() {
     let create = call(.create(value: 1, applied: true), 0, 5, 0)
     let unknown = call(.set(value: 2, expected: 0, applied: true), 10, nil, 1)
-    #expect(verdict([create, unknown, call(.get(value: 1, version: 0), 90, 95, 2)]) == .linearizable)
+    #expect(
+      verdict([create, unknown, call(.get(value: 1, version: 0), 90, 95, 2)]) == .linearizable)
     #expect(
       verdict([
         create, unknown, call(.get(value: 1, version: 0), 50, 55, 2),

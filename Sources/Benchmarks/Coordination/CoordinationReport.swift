@@ -63,11 +63,13 @@ public struct CoordinationReport: Codable, Sendable {
       else { continue }
       goals.append(
         Goal(
-          text: "\(row.operation)s per CPU second, \(row.servers) servers, \(row.sessions) sessions",
+          text:
+            "\(row.operation)s per CPU second, \(row.servers) servers, \(row.sessions) sessions",
           ratio: row.perProcessorSecond / peer.perProcessorSecond, wanted: 2))
     }
     for row in failovers where row.kind == "jackdaw" {
-      guard let peer = failovers.first(where: { $0.kind == "zookeeper" && $0.servers == row.servers })
+      guard
+        let peer = failovers.first(where: { $0.kind == "zookeeper" && $0.servers == row.servers })
       else { continue }
       goals.append(
         Goal(

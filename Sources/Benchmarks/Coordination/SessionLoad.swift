@@ -103,12 +103,20 @@ final class SessionLoad: Sendable {
       switch operation {
       case .write:
         client.setData(path, SessionLoad.payload, version: -1) { [self] result in
-          if case .success = result { note(isDone: true, begin) } else { note(isDone: false, begin) }
+          if case .success = result {
+            note(isDone: true, begin)
+          } else {
+            note(isDone: false, begin)
+          }
           next(client, path, left)
         }
       case .read:
         client.getData(path) { [self] result in
-          if case .success = result { note(isDone: true, begin) } else { note(isDone: false, begin) }
+          if case .success = result {
+            note(isDone: true, begin)
+          } else {
+            note(isDone: false, begin)
+          }
           next(client, path, left)
         }
       }

@@ -216,9 +216,3 @@ enum QuorumAddress {
     }
   }
 }
-
-/// Takes something of the loop through another thread and back.
-struct LoopConfined<Value>: @unchecked Sendable {  // made and used on one loop only
-  let value: Value
-  init(_ value: Value) { self.value = value }
-}

@@ -33,7 +33,8 @@ extension DrillCatalogue {
 
   private static let rollingBounce = Drill(
     3, "rolling-bounce", "Rolling bounce of all brokers, clean and then hard",
-    breaks: "Five times over all brokers: each is stopped (later killed) and started again, one at a "
+    breaks:
+      "Five times over all brokers: each is stopped (later killed) and started again, one at a "
       + "time.",
     mustHold: "Everything acknowledged is consumed; order holds for each key."
   ) { run in

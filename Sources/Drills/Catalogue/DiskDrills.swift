@@ -29,7 +29,8 @@ extension DrillCatalogue {
 
   private static let lastReplica = Drill(
     16, "last-replica", "ISR down to one, then kill the last replica",
-    breaks: "The followers are killed one by one, then the last replica in sync; then the followers "
+    breaks:
+      "The followers are killed one by one, then the last replica in sync; then the followers "
       + "come back, and the last one only later.",
     mustHold: "Clean election: unavailable until the last one returns, and nothing is lost."
   ) { run in
@@ -40,7 +41,8 @@ extension DrillCatalogue {
     await run.pause(forMs: run.options.faultMs)
     let leaders = run.monitor.latest?.partitions.map(\.leader) ?? []
     run.check(
-      "nobody leads without the last replica in sync", leaders.allSatisfy { $0 < 0 || $0 == last.number },
+      "nobody leads without the last replica in sync",
+      leaders.allSatisfy { $0 < 0 || $0 == last.number },
       "leaders \(leaders)")
     try run.heal("start \(last.name)") { try run.cluster.start(last) }
   }.with { $0.load.topicSettings = ["min.insync.replicas": "1"] }
@@ -71,9 +73,11 @@ extension DrillCatalogue {
 
   private static let erasedTail = Drill(
     17, "erased-tail", "Last replica standing, its log tail erased",
-    breaks: "The last replica in sync is killed and the end of its log is cut off, as a disk that lied "
+    breaks:
+      "The last replica in sync is killed and the end of its log is cut off, as a disk that lied "
       + "about flushing would leave it; then all come back.",
-    mustHold: "Without eligible-leader replicas (KIP-966) the loss cannot be prevented: it is counted "
+    mustHold:
+      "Without eligible-leader replicas (KIP-966) the loss cannot be prevented: it is counted "
       + "and reported, and the replicas agree afterwards."
   ) { run in
     let (last, others) = try await killDownToOne(run)

@@ -40,9 +40,10 @@ extension DrillCatalogue {
     let controller = try await run.controller()
     var leader = try await run.leader()
     if leader == controller {
-      guard let other = run.monitor.latest?.partitions.map(\.leader).first(where: {
-        $0 != controller.number
-      }), let member = run.cluster.member(.broker, other)
+      guard
+        let other = run.monitor.latest?.partitions.map(\.leader).first(where: {
+          $0 != controller.number
+        }), let member = run.cluster.member(.broker, other)
       else { throw DrillProblem("the controller leads every partition") }
       leader = member
     }
@@ -75,7 +76,8 @@ extension DrillCatalogue {
 
   private static let flapping = Drill(
     31, "flapping-links", "Links that come and go, stall and break",
-    breaks: "The links of one broker are cut and healed every half second, and lose packets between.",
+    breaks:
+      "The links of one broker are cut and healed every half second, and lose packets between.",
     mustHold: "Nothing acknowledged is lost, doubled or reordered; all is in sync afterwards."
   ) { run in
     let leader = try await run.leader()
@@ -104,7 +106,8 @@ extension DrillCatalogue {
     await run.pause(forMs: run.options.faultMs * 2)
     run.check("nobody was suspected", run.isFull(run.monitor.latest))
     run.check(
-      "leaders stayed", before?.partitions.map(\.epoch) == run.monitor.latest?.partitions.map(\.epoch))
+      "leaders stayed",
+      before?.partitions.map(\.epoch) == run.monitor.latest?.partitions.map(\.epoch))
     run.heal("links are whole") { run.cluster.links?.heal() }
   }
 }

@@ -203,7 +203,8 @@ struct DrillPlot {
     return parts
   }
 
-  private func line(_ value: KeyPath<DrillReport.LatencyPoint, Double>, _ colour: String) -> String {
+  private func line(_ value: KeyPath<DrillReport.LatencyPoint, Double>, _ colour: String) -> String
+  {
     let points = report.latency.map { "\(round(x($0.atMs))),\(round(y($0[keyPath: value])))" }
     return "<polyline fill=\"none\" stroke=\"\(colour)\" stroke-width=\"1.3\" "
       + "points=\"\(points.joined(separator: " "))\"/>"

@@ -14,7 +14,8 @@ extension DrillReport {
     let history = run.recorder.history(hasFinalRead: hasFinalRead)
     let found = Self.findings(run, history)
     let start = run.timeline.start
-    let losses = drill.tolerance.countsLosses
+    let losses =
+      drill.tolerance.countsLosses
       ? Self.losses.map { found.counts[$0] ?? 0 }.reduce(0, +) : 0
     let condemned = found.summary.contains { kind, _ in
       !(drill.tolerance.countsLosses && Self.losses.contains(kind))

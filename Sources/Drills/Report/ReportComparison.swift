@@ -33,7 +33,8 @@ public struct ReportComparison: Codable, Sendable {
     for (name, path) in times {
       add(name, first.recovery[keyPath: path], second.recovery[keyPath: path])
     }
-    add("records acknowledged", Int64(first.records.acknowledged), Int64(second.records.acknowledged))
+    add(
+      "records acknowledged", Int64(first.records.acknowledged), Int64(second.records.acknowledged))
     add("records unknown", Int64(first.records.unknown), Int64(second.records.unknown))
     for kind in Set(first.anomalies.keys).union(second.anomalies.keys).sorted() {
       add(kind, Int64(first.anomalies[kind] ?? 0), Int64(second.anomalies[kind] ?? 0))

@@ -23,7 +23,8 @@ public struct DrillRunner: Sendable {
   }
 
   /// - Parameter live: told twice a second how far the load has come.
-  /// - Throws: when the drill could not be carried out; what the cluster did wrong is in the report.
+  /// - Throws: when the drill could not be carried out. What the cluster did wrong is in the
+  ///   report.
   public func run(
     live: @escaping @Sendable (LiveFigures) -> Void = { _ in }
   ) async throws -> DrillReport {
@@ -55,7 +56,8 @@ public struct DrillRunner: Sendable {
   private func refuseWhatCannotWork() throws(DrillProblem) {
     guard drill.modes.contains(cluster.mode) else {
       throw DrillProblem(
-        "drill \(drill.name) exists in \(drill.modes.sorted().joined(separator: " and ")) mode only")
+        "drill \(drill.name) exists in \(drill.modes.sorted().joined(separator: " and ")) mode only"
+      )
     }
     if drill.needsLinks, cluster.links == nil {
       throw DrillProblem("drill \(drill.name) cuts links, which needs a local cluster of ours")
@@ -153,8 +155,8 @@ public struct DrillRunner: Sendable {
     await run.pause(forMs: options.coolDownMs)
   }
 
-  /// Metadata may still be what they were before the fault: a broker that comes back sooner than its
-  /// session ends was never missed, until it registers again.
+  /// Metadata may still be what they were before the fault: a broker that comes back sooner than
+  /// its session ends was never missed, until it registers again.
   private func awaitNotice(_ run: DrillRun) async {
     let aimed = run.aimedAt
     guard !aimed.isEmpty, let fault = timeline.first(.fault) else { return }

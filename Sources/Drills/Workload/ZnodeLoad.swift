@@ -54,7 +54,8 @@ struct ZnodeLoad: Workload {
         znode: path, .set(value: value, expected: expected, applied: true), invoked: invoked, .ok)
       recorder.saw(path, mzxid: stat.mzxid, session: process)
     } catch {
-      note(error, path, .set(value: value, expected: expected, applied: false), [.badVersion], invoked)
+      note(
+        error, path, .set(value: value, expected: expected, applied: false), [.badVersion], invoked)
     }
   }
 
