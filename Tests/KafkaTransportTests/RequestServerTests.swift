@@ -29,7 +29,7 @@ private final class Pair: Sendable {
       client.execute { [self] in
         let channel = PeerChannel(
           to: "127.0.0.1", port: server.address.port, on: client, clientID: "test", name: "test",
-          timeoutMs: 5_000, policy: policy)
+          timeoutMs: 30_000, policy: policy)
         client.attachments[ObjectIdentifier(channel)] = channel
         channel.call(request, versions: versions) { continuation.resume(returning: $0) }
       }

@@ -273,9 +273,11 @@ class Broker(Process):
             "num.network.threads": 2,
             "jackdaw.metrics.port": self.metrics_port,
         }
-        if isinstance(store, Ensemble):
+        # A connect string will do where a test runs its own coordination servers.
+        self.connect = getattr(store, "connect", store if isinstance(store, str) else None)
+        if self.connect:
             lines.update({
-                "broker.id": broker_id, "listeners": listener, "zookeeper.connect": store.connect,
+                "broker.id": broker_id, "listeners": listener, "zookeeper.connect": self.connect,
                 "zookeeper.session.timeout.ms": 6000})
         else:
             lines.update(kraft.broker_settings(broker_id, listener, store, settings))
@@ -285,7 +287,7 @@ class Broker(Process):
         super().__init__(f"broker-{broker_id}", [BIN / "jackdaw-broker", self.config], folder)
 
     def start(self):
-        if not isinstance(self.store, Ensemble) and not self.data.exists():
+        if not self.connect and not self.data.exists():
             kraft.format_directories(self.config, self.store.cluster_id)
         return super().start()
 
