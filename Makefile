@@ -32,11 +32,11 @@ LOCAL = --directory $(RUN)/$(MODE) --mode $(MODE)
 VENV = run/venv
 
 .PHONY: help up down status logs wipe build debug test test-swift test-clients check-hot-path nightly \
-	lint bench bench-coordination demo clean
+	lint bench bench-coordination drill drill-all demo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
 
 build: $(JACKDAW) ## build the release executables into .build/release
 
@@ -91,6 +91,17 @@ bench: build ## start-up, memory, throughput and processor time of a cluster of 
 
 bench-coordination: build ## the coordination service beside ZooKeeper, in one run
 	@$(JACKDAW) bench-coordination --directory $(RUN)/bench-coordination
+
+REPORTS ?= $(RUN)/reports
+DRILL = $(JACKDAW) drill run --mode $(MODE) --directory $(RUN)/drill-$(MODE) --report $(REPORTS)
+drill: build ## the short set of failover drills; reports in run/reports (MODE=)
+	@$(DRILL) short
+
+drill-all: build ## every failover drill of the mode
+	@$(DRILL) all
+
+drill-%: build # one drill by its name: make drill-kill-leader
+	@$(DRILL) $*
 
 demo: up ## kill a leader while records flow, and count what arrives
 	@deploy/demo.sh $(JACKDAW) $(RUN)/$(MODE)
