@@ -71,6 +71,8 @@ extension ClusterPlan {
       return [
         ("broker.id", "\(member.number)"), ("listeners", listener),
         ("zookeeper.connect", connect), ("zookeeper.session.timeout.ms", "6000"),
+        // All start at once: brokers wait until the ensemble serves.
+        ("zookeeper.connection.timeout.ms", "60000"),
       ]
     }
     var listeners = listener

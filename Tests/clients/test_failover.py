@@ -160,7 +160,7 @@ def test_kill_a_server_with_the_metadata(fresh, victim):
         traffic.flows()
     # The metadata path works again: a topic can be created.
     make_topic(fresh, "afterwards", 1)
-    assert leader_of(admin, "afterwards") > 0
+    wait_until(lambda: leader_of(admin, "afterwards") > 0, 10, "the topic has a leader")
     traffic.judge(fresh.bootstrap)
 
 

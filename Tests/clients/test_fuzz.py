@@ -4,6 +4,7 @@ import random
 import socket
 import struct
 
+import pytest
 from kazoo.client import KazooClient
 
 from harness import Coordinator, read_exactly, wait_until
@@ -120,6 +121,7 @@ def error_of(port, api, body):
         return struct.unpack_from(">h", read_exactly(wire, size), 4)[0]
 
 
+@pytest.mark.zookeeper_only
 def test_a_made_up_controller_is_not_obeyed(cluster, topic):
     """A controller's epoch is only believed when ZooKeeper has it: or else one request would make a
     broker deaf to the real controller."""

@@ -25,6 +25,7 @@ final class ElectionLinks {
   private var attempts: [ServerID: Connection] = [:]
   private var resolving: Set<ServerID> = []
   private var server: Server?
+  private var isClosed = false
 
   /// Where servers greeted from that are in no configuration we know; they may want to join.
   private var strangers: [ServerID: EnsembleServer] = [:]
@@ -33,6 +34,10 @@ final class ElectionLinks {
   /// A member of the configuration in force, or of the one to come.
   var member: ((ServerID) -> EnsembleServer?)?
   var onLinkUp: ((ServerID) -> Void)?
+  /// Whether votes are being counted: then a link that broke is made again at once, because what
+  /// was on its way is lost, and the election's own repetitions grow seconds apart.
+  var isLooking: () -> Bool = { false }
+  private static let reconnectMs: Int64 = 100
   var onMessage: ((ElectionMessage, ServerID) -> Void)?
 
   init(_ config: CoordinatorConfig, on loop: EventLoop) {
@@ -53,6 +58,7 @@ final class ElectionLinks {
   }
 
   func closeAll() {
+    isClosed = true
     server?.stopListening()
     for id in links.keys.sorted() { links[id]?.close(.shutdown) }
     for id in attempts.keys.sorted() { attempts[id]?.close(.shutdown) }
@@ -109,6 +115,13 @@ final class ElectionLinks {
     guard let context = connection.context as? Context else { return }
     if links[context.peer] === connection { links[context.peer] = nil }
     if attempts[context.peer] === connection { attempts[context.peer] = nil }
+    // Only by the side whose connection stays: two that both try again would drop each other's.
+    guard isLooking(), !isClosed, ElectionLinkRule.keepsOutgoing(to: context.peer, from: own)
+    else { return }
+    loop.schedule(afterMs: Self.reconnectMs) { [weak self] in
+      guard let self, isLooking(), !isClosed else { return }
+      connect(to: context.peer)
+    }
   }
 
   // MARK: Greeting
