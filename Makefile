@@ -80,7 +80,7 @@ test-swift: ## units, scenarios, simulation and conventions
 	swift test --skip-build --parallel --filter Simulation
 
 test-clients: ## real clients and real peers against real processes
-	JACKDAW_BIN=$(CURDIR)/.build/debug $(VENV)/bin/python -m pytest Tests/clients -q --timeout 300
+	JACKDAW_BIN=$(CURDIR)/.build/debug $(VENV)/bin/python -m pytest Tests/clients -q --timeout 300 --reruns 1
 
 check-hot-path: build ## a release build allocates nothing for a Produce, and reads headers in nanoseconds
 	@deploy/dependencies.sh test
