@@ -91,11 +91,17 @@ struct QuorumInvariants {
     let moving = new.addingReplicas + new.removingReplicas
     if !Set(moving).isSubset(of: new.replicas) { fail("moving replicas that are not assigned") }
     guard new.leader != old.leader, new.hasLeader, !old.isr.contains(new.leader) else { return }
-    // The old leader has just said that the last replica of a reassignment is in sync.
-    if old.hasLeader, old.addingReplicas.contains(new.leader), !new.isReassigning { return }
+    // The old leader has just said that the last replica of a reassignment's target is in sync, be
+    // it a new one or one that had fallen behind (seed 101).
+    let completes = old.isReassigning && !new.isReassigning
+    if old.hasLeader, completes, old.targetReplicas.contains(new.leader) { return }
     uncleanElections += 1
     if new.leaderRecoveryState != .recovering || new.isr != [new.leader] {
-      fail("a leader from outside the ISR that does not recover")
+      fail(
+        "a leader from outside the ISR that does not recover: leader \(old.leader.rawValue) → "
+          + "\(new.leader.rawValue), ISR \(old.isr.rawIDs) → \(new.isr.rawIDs), replicas "
+          + "\(old.replicas.rawIDs) → \(new.replicas.rawIDs), adding \(old.addingReplicas.rawIDs), "
+          + "removing \(old.removingReplicas.rawIDs)")
     }
   }
 
