@@ -128,16 +128,17 @@ def test_watches_are_told(server):
         shell.stdin.write(line + "\n")
         shell.stdin.flush()
 
-    def hear(text):
+    def hear(text, whole=False):
         while line := shell.stdout.readline():
-            if text in line:
+            if (line.strip() == text) if whole else (text in line):
                 return
         raise AssertionError(f"ended before {text!r}")
 
     say("get -w /w")
     say("addWatch -m PERSISTENT_RECURSIVE /w/x")
     say("getAllChildrenNumber /w")
-    hear("1")
+    # The whole line: the address that it connects to has a 1 too.
+    hear("1", whole=True)
     client.set("/w", b"1")
     hear("WatchedEvent state:SyncConnected type:NodeDataChanged path:/w")
     for number in range(3):
