@@ -35,7 +35,7 @@ command -v dpkg-query >/dev/null 2>&1 || {
 need libssl-dev pkg-config
 [ "$step" = build ] && exit 0
 
-need kcat zookeeper zookeeper-bin python3 python3-venv libsnappy1v5 liblz4-1 libzstd1 zlib1g
+need openssl kcat zookeeper zookeeper-bin python3 python3-venv libsnappy1v5 liblz4-1 libzstd1 zlib1g
 version=$(dpkg-query -W -f='${Version}' zookeeper)
 case "$version" in
   3.8.*) ;;
