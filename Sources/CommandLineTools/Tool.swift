@@ -43,6 +43,8 @@ public enum ToolCatalogue {
     LogDirsTool(),
     BrokerApiVersionsTool(),
     ClusterTool(),
+    MetadataQuorumTool(),
+    FeaturesTool(),
     ProducerPerfTool(),
     ConsumerPerfTool(),
     BenchTool(),

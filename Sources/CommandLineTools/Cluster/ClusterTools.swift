@@ -3,19 +3,20 @@ import KafkaMessages
 import KafkaProtocol
 import Settings
 
-/// `jackdaw cluster`: the cluster's id.
+/// `jackdaw cluster`: the cluster's id, and brokers that are gone for good.
 struct ClusterTool: Tool {
   let name = "cluster"
-  let summary = "Print the cluster's id."
+  let summary = "Print the cluster's id; unregister brokers that are gone for good."
 
   var syntax: CommandLineSyntax {
     CommandLineSyntax(
       command: "jackdaw cluster",
-      summary: "Print the cluster's id. (unregister is for KRaft mode, which is not there yet.)",
+      summary: "cluster-id prints the cluster's id; unregister takes a broker out (KRaft mode).",
       flags: AdminSession.flags + [
         .value("--config", "FILE", "Properties for the client."),
+        .value("--id", "ID", aliases: ["-i"], "The broker to unregister."),
         .value("--output", "text|json", default: "text", "Form of the result."),
-      ], operands: ["cluster-id"])
+      ], operands: ["cluster-id|unregister"])
   }
 
   private struct Description: Encodable {
@@ -25,11 +26,20 @@ struct ClusterTool: Tool {
   }
 
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
-    guard line.operands[0] == "cluster-id" else {
-      throw SettingsError(
-        "must be cluster-id; unregister needs KRaft mode", value: line.operands[0])
-    }
     let flag = line.has("--config") ? "--config" : "--command-config"
+    if line.operands[0] == "unregister" {
+      guard let id = try line.integer("--id", in: 0...Int(Int32.max)) else {
+        throw SettingsError("missing", key: "--id")
+      }
+      try await AdminSession.with(line, configFlag: flag) { session in
+        try await session.admin.unregisterBroker(Int32(id))
+      }
+      console.line("Broker \(id) is no longer registered.")
+      return 0
+    }
+    guard line.operands[0] == "cluster-id" else {
+      throw SettingsError("must be cluster-id or unregister", value: line.operands[0])
+    }
     let response = try await AdminSession.with(line, configFlag: flag) { session in
       try await session.send(DescribeClusterRequest())
     }
