@@ -4,7 +4,8 @@ import KafkaProtocol
 import Settings
 import Values
 
-/// `jackdaw features`: the levels that a KRaft cluster has settled on, and changes of them (KIP-584).
+/// `jackdaw features`: the levels that a KRaft cluster has settled on, and changes of them
+/// (KIP-584).
 struct FeaturesTool: Tool {
   let name = "features"
   let summary = "Describe, upgrade and downgrade feature levels."

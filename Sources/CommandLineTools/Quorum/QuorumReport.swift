@@ -23,7 +23,9 @@ struct QuorumReport {
   }
 
   /// The voter that is furthest behind.
-  private var slowest: Replica? { partition.currentVoters.min { $0.logEndOffset < $1.logEndOffset } }
+  private var slowest: Replica? {
+    partition.currentVoters.min { $0.logEndOffset < $1.logEndOffset }
+  }
 
   /// Records between the leader's end and the slowest voter's.
   private var maxFollowerLag: Int64 {
