@@ -23,6 +23,8 @@ extension ClusterPlan {
       ("syncLimit", "10"),
       ("minSessionTimeout", "400"),
       ("maxSessionTimeout", "60000"),
+      // Votes that got lost are repeated soon; by default up to a minute may pass between two.
+      ("fastleader.maxNotificationInterval", "1000"),
       ("dataDir", folder.folder(of: member).appending(path: "data").path),
       ("clientPort", "\(listenPort(member.port))"),
       ("clientPortAddress", "127.0.0.1"),
