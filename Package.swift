@@ -129,7 +129,7 @@ let modules: [Module] = [
     name: "Benchmarks", layer: 5,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Settings", "KafkaClient", "ZooKeeperProtocol",
-      "ZooKeeperClient", "LocalCluster",
+      "ZooKeeperClient", "LocalCluster", "KafkaRecords", "Metadata", "MetadataLog", "Raft",
     ]),
   Module(
     name: "CommandLineTools", layer: 5,

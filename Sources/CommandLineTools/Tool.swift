@@ -49,6 +49,7 @@ public enum ToolCatalogue {
     ConsumerPerfTool(),
     BenchTool(),
     CoordinationBenchTool(),
+    MetadataBenchTool(),
     DumpLogTool(),
     StorageTool(),
     MetadataShellTool(),
