@@ -46,14 +46,10 @@ def test_a_cut_off_leader_commits_nothing_alone(tmp_path):
     assert any("cut broker" in event["text"] for event in report["events"])
 
 
-@pytest.mark.parametrize("name, check", [
-    ("kill-quorum-leader", "every committed topic is there"),
-    ("lose-majority", "no change of metadata was acknowledged"),
-    ("kill-controller", "another controller took over"),
-])
-def test_the_controller_quorum(tmp_path, name, check):
-    done, report = run_drill(tmp_path, name, "kraft")
+def test_a_killed_controller_is_replaced(tmp_path):
+    done, report = run_drill(tmp_path, "kill-controller", "kraft")
     assert done.returncode == 0 and report["valid"], (report["findings"], report["checks"])
-    assert check in {entry["name"] for entry in report["checks"] if entry["holds"]}
+    assert "another controller took over" in {
+        entry["name"] for entry in report["checks"] if entry["holds"]}
     # Administration went on when it could, and nobody was told a thing that did not happen.
     assert report["administration"]["acknowledged"] > 0
