@@ -50,6 +50,19 @@ def accepts(port):
         return True
 
 
+def ended(wire, seconds=20):
+    """Whether the server ends the connection in time. What it had not read makes that a reset."""
+    wire.settimeout(seconds)
+    try:
+        while wire.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    except TimeoutError:
+        return False
+    return True
+
+
 def read_exactly(wire, count):
     data = b""
     while len(data) < count:
