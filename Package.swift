@@ -22,6 +22,7 @@ let modules: [Module] = [
   Module(name: "Cryptography", layer: 1, uses: ["COpenSSL"]),
   Module(name: "Telemetry", layer: 1, uses: ["Values", "Containers", "CPlatform"]),
   Module(name: "Settings", layer: 1, uses: ["Values"]),
+  Module(name: "ServerProcess", layer: 1, uses: ["Platform", "Settings", "Telemetry"]),
   // 2 formats
   Module(name: "KafkaProtocol", layer: 2, uses: ["Values", "Bytes"]),
   Module(
@@ -93,20 +94,20 @@ let modules: [Module] = [
   Module(
     name: "CoordinatorNode", layer: 5,
     uses: [
-      "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
+      "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess",
       "Transport", "HTTP", "ZooKeeperProtocol", "Zab", "Znodes", "Decision", "Compression",
     ]),
   Module(
     name: "ControllerNode", layer: 5,
     uses: [
-      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "Transport", "HTTP",
+      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess", "Transport", "HTTP",
       "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
       "Control", "Raft", "MetadataLog",
     ]),
   Module(
     name: "BrokerNode", layer: 5,
     uses: [
-      "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
+      "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
       "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
