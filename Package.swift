@@ -22,6 +22,7 @@ let modules: [Module] = [
   Module(name: "Cryptography", layer: 1, uses: ["COpenSSL"]),
   Module(name: "Telemetry", layer: 1, uses: ["Values", "Containers", "CPlatform"]),
   Module(name: "Settings", layer: 1, uses: ["Values"]),
+  Module(name: "Plots", layer: 1, uses: []),
   Module(name: "ServerProcess", layer: 1, uses: ["Platform", "Settings", "Telemetry"]),
   // 2 formats
   Module(name: "KafkaProtocol", layer: 2, uses: ["Values", "Bytes"]),
@@ -129,7 +130,7 @@ let modules: [Module] = [
   Module(
     name: "Benchmarks", layer: 5,
     uses: [
-      "Values", "Bytes", "Platform", "Telemetry", "Settings", "KafkaClient", "ZooKeeperProtocol",
+      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Plots", "KafkaClient", "ZooKeeperProtocol",
       "ZooKeeperClient", "LocalCluster",
     ]),
   Module(
