@@ -39,6 +39,8 @@ public struct ZabCluster {
   /// Writes offered by clients, and those a leader has answered.
   var offered = 0
   public internal(set) var acknowledged = 0
+  /// Syncs that were answered.
+  public internal(set) var synced = 0
   /// Milliseconds a flush takes.
   var flushMs: ClosedRange<Int64> = 1...8
   var connectAttempts = 0
@@ -131,6 +133,7 @@ public struct ZabCluster {
     servers[index].peer = nil
     servers[index].life += 1
     servers[index].isFlushing = false
+    servers[index].syncs = []
     servers[index].crashCountdown = nil
     servers[index].disk.log.crash(using: &random)
     servers[index].leaderLink = nil
@@ -311,8 +314,8 @@ public struct ZabCluster {
     }
   }
 
-  /// An attempt to connect arrives: refused unless the other side leads and can be reached. Behind a
-  /// proxy it opens all the same, and ends when the proxy finds nobody.
+  /// An attempt to connect arrives: refused unless the other side leads and can be reached. Behind
+  /// a proxy it opens all the same, and ends when the proxy finds nobody.
   private mutating func connect(_ from: Int, _ leader: ServerID, _ life: Int, _ attempt: Int) {
     guard servers[from].life == life, servers[from].leaderLink == -attempt else { return }
     let to = index(leader)
