@@ -116,8 +116,11 @@ public struct Election: Sendable {
   ) {
     guard !isRetired else { return }
     guard membership.isVoter(sender) else {
-      // An observer asks; its own vote does not matter.
-      effects.append(.notify(own(as: state), to: sender))
+      // An observer asks; its own vote does not matter. Only a question is answered, and only by a
+      // voter: two servers that take each other for observers would talk without end.
+      if notification.state == .looking, membership.isVoter(own) {
+        effects.append(.notify(own(as: state), to: sender))
+      }
       return
     }
     guard state == .looking else {

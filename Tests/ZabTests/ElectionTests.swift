@@ -101,6 +101,28 @@ import ZooKeeperProtocol
     #expect(pauses.last == 60_000)
   }
 
+  /// Servers that take each other for observers, as one does that is to join, answer no answers.
+  @Test func nobodyTalksWithoutEnd() {
+    var effects: [Election.Effect] = []
+    var observer = Self.election(9)
+    observer.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    effects = []
+    observer.received(
+      Self.notification(.looking, leader: 5), from: ServerID(5), at: .zero, into: &effects)
+    #expect(effects.isEmpty)
+    var voter = Self.election(1)
+    voter.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    effects = []
+    voter.received(
+      Self.notification(.following, leader: 3), from: ServerID(5), at: .zero, into: &effects)
+    voter.received(
+      Self.notification(.observing, leader: 3), from: ServerID(9), at: .zero, into: &effects)
+    #expect(effects.isEmpty)
+    voter.received(
+      Self.notification(.looking, leader: 5), from: ServerID(5), at: .zero, into: &effects)
+    #expect(effects.count == 1)
+  }
+
   @Test func observersAskAndNeverCount() {
     var election = Self.election(1)
     var effects: [Election.Effect] = []
