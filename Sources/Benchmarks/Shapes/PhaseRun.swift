@@ -137,7 +137,8 @@ struct PhaseRun: Sendable {
     }
   }
 
-  /// Each group has shared out all partitions; before that nobody would read.
+  /// Each group has shared out all partitions and knows where to begin; before that nobody would
+  /// read.
   private func waitForAssignments(_ groups: [[TimingConsumer]]) async throws {
     let wanted = shape.topics * shape.partitions
     let limit = Clock.now().advanced(milliseconds: 120_000)
@@ -151,6 +152,7 @@ struct PhaseRun: Sendable {
         }
         try await Task.sleep(for: .milliseconds(50))
       }
+      for consumer in group { try await consumer.settle() }
     }
   }
 

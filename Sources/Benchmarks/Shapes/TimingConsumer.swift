@@ -25,6 +25,11 @@ final class TimingConsumer: Sendable {
   /// How many partitions its group has given it.
   func assignedCount() async -> Int { await consumer.assignment.count }
 
+  /// Waits until it knows where to read from: what is sent from here on, it will see.
+  func settle() async throws {
+    for partition in await consumer.assignment { _ = try await consumer.position(of: partition) }
+  }
+
   func stop() { isOver.store(true, ordering: .relaxed) }
 
   func run() async throws {
