@@ -21,6 +21,7 @@ final class PacedProducer: Sendable {
   /// Records per second; 0: as fast as it goes. May change while it runs.
   private let rate: Atomic<Int>
   private let isOver = Atomic(false)
+  private let isIdle = Atomic(true)
   private let filler: [UInt8]
 
   init(
@@ -42,10 +43,14 @@ final class PacedProducer: Sendable {
   }
 
   func setRate(_ perSecond: Int) { rate.store(perSecond, ordering: .relaxed) }
+  /// Whether nothing of it is under way.
+  var hasFinished: Bool { isIdle.load(ordering: .acquiring) }
   func stop() { isOver.store(true, ordering: .relaxed) }
 
   /// Sends until it is stopped or `limit` records have been sent; then waits for what is under way.
   func run(limit: Int? = nil) async throws {
+    isIdle.store(false, ordering: .relaxed)
+    defer { isIdle.store(true, ordering: .releasing) }
     var sent = 0
     var paceStart = Clock.now().nanoseconds
     var sentAtPace = 0

@@ -160,12 +160,12 @@ struct PhaseRun: Sendable {
   private func arrive(_ producers: [PacedProducer], _ groups: [[TimingConsumer]]) async throws {
     let limit = Clock.now().advanced(milliseconds: 30_000)
     while Clock.now() < limit {
+      let isAllSent = producers.allSatisfy(\.hasFinished)
       let sent = producers.reduce(0) { $0 + $1.tally.value.latency.count }
-      if groups.allSatisfy({ group in
+      let isAllRead = groups.allSatisfy { group in
         group.reduce(0) { $0 + $1.tally.value.latency.count } >= sent
-      }) {
-        return
       }
+      if isAllSent, isAllRead { return }
       try await Task.sleep(for: .milliseconds(50))
     }
   }
