@@ -51,6 +51,7 @@ public enum ToolCatalogue {
     CoordinationBenchTool(),
     DumpLogTool(),
     StorageTool(),
+    MetadataShellTool(),
     ZooKeeperShellTool(),
   ]
 

@@ -65,7 +65,9 @@ final class Recorder: MetadataListener, Sendable {
       let image = state.image
       return SnapshotContent(
         lastOffset: state.lastOffset, epoch: state.lastEpoch, timestamp: state.lastTimestamp
-      ) { image.records.map { VersionedRecord($0, at: .latestProduction) } }
+      ) { body in
+        try image.forEachRecord { try body(VersionedRecord($0, at: .latestProduction)) }
+      }
     }
   }
 }
