@@ -123,7 +123,7 @@ let modules: [Module] = [
   Module(
     name: "Drills", layer: 5,
     uses: [
-      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Histories", "FaultProxy",
+      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Plots", "Histories", "FaultProxy",
       "KafkaProtocol", "KafkaMessages", "KafkaClient", "ZooKeeperProtocol", "ZooKeeperClient",
       "LocalCluster",
     ]),

@@ -79,23 +79,21 @@ extension BenchShape {
       partitions: 24, phases: phases)
   }()
 
-  private static let manyPartitions: BenchShape = {
-    var shape = BenchShape(
-      "many-partitions", "A thousand topics of one partition.", source: "OpenMessaging Benchmark",
-      partitions: 1,
-      phases: [Phase("5k/s", producers: 4, consumers: 4, rate: 5_000, seconds: 30)])
-    shape.topics = 1000
-    return shape
-  }()
+  private static let manyPartitions = thousandTopics(
+    "many-partitions", "A thousand topics of one partition.", partitions: 1)
 
-  private static let morePartitions: BenchShape = {
+  private static let morePartitions = thousandTopics(
+    "more-partitions", "A thousand topics of ten partitions.", partitions: 10)
+
+  private static func thousandTopics(
+    _ name: String, _ summary: String, partitions: Int
+  ) -> BenchShape {
     var shape = BenchShape(
-      "more-partitions", "A thousand topics of ten partitions.",
-      source: "OpenMessaging Benchmark", partitions: 10,
+      name, summary, source: "OpenMessaging Benchmark", partitions: partitions,
       phases: [Phase("5k/s", producers: 4, consumers: 4, rate: 5_000, seconds: 30)])
     shape.topics = 1000
     return shape
-  }()
+  }
 
   private static let sync: BenchShape = {
     var shape = BenchShape(
