@@ -190,7 +190,10 @@ public struct Election: Sendable {
       }
     }
     settled[sender] = notification
-    if supportsLeader(notification, among: settled), leads(leader, epoch, among: settled) {
+    // A configuration that only we have heard of was perhaps never agreed on. Whoever serves
+    // without it is joined: what is left of it is cut off there.
+    let isServed = ensemble.isQuorum { settled[$0]?.agrees(with: notification) == true }
+    if isServed, leads(leader, epoch, among: settled) {
       logicalClock = epoch
       decide(notification.vote, into: &effects)
     }

@@ -62,6 +62,25 @@ import ZooKeeperProtocol
     #expect(election.logicalClock == 6)
   }
 
+  /// A server whose log ends with a configuration that was never agreed on joins those who serve
+  /// without it, also where that configuration would need its own vote.
+  @Test func aConfigurationThatNobodyElseHasHoldsNobodyUp() {
+    let current = Self.membership.current
+    let next = EnsembleConfig(servers: current.servers.filter { $0.id != 2 }, version: 9)
+    var election = Election(
+      own: ServerID(1), membership: Membership(current, next: next, isChangeable: true),
+      timing: EnsembleTiming())
+    var effects: [Election.Effect] = []
+    election.begin(zxid: Zxid(epoch: 1, counter: 9), peerEpoch: 1, at: .zero, into: &effects)
+    effects = []
+    for (sender, state) in [(2, PeerState.leading), (3, .following)] as [(Int64, PeerState)] {
+      election.received(
+        Self.notification(state, leader: 2, round: 7, epoch: 2), from: ServerID(sender),
+        at: .zero, into: &effects)
+    }
+    #expect(effects == [.elected(leader: ServerID(2))])
+  }
+
   @Test func aFollowerOfADeadLeaderIsNotBelieved() {
     var election = Self.election(1)
     var effects: [Election.Effect] = []
