@@ -49,6 +49,10 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Decision", "Metadata", "KafkaProtocol", "KafkaMessages",
       "KafkaRecords",
     ]),
+  Module(
+    name: "Authorization", layer: 3,
+    uses: ["Values", "Metadata", "Control", "KafkaProtocol", "KafkaMessages"],
+    tests: ["KafkaRecords"]),
   Module(name: "Replication", layer: 3, uses: ["Values", "Containers", "Decision", "KafkaProtocol"]),
   Module(
     name: "Groups", layer: 3,
@@ -71,13 +75,14 @@ let modules: [Module] = [
     name: "KafkaTransport", layer: 4,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Transport", "KafkaProtocol", "KafkaMessages",
+      "Authorization",
     ]),
   Module(
     name: "MetadataLog", layer: 4,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
-      "Control", "Raft",
+      "Control", "Authorization", "Raft",
     ]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
@@ -103,7 +108,7 @@ let modules: [Module] = [
     uses: [
       "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess", "Transport", "HTTP",
       "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
-      "Control", "Raft", "MetadataLog",
+      "Control", "Raft", "MetadataLog", "Authorization",
     ]),
   Module(
     name: "BrokerNode", layer: 5,
@@ -112,6 +117,7 @@ let modules: [Module] = [
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
       "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
+      "Authorization",
     ],
     tests: ["KafkaClient"]),
   Module(

@@ -24,6 +24,8 @@ public struct BrokerConfig: Sendable {
   public let groups: Groups
   public let producers: Producers
   public let metrics: Metrics
+  public let authorization: Authorization
+  public let delegationTokens: DelegationTokens
   /// What topics without overrides of their own are configured with.
   public let topicDefaults: TopicConfig
 
@@ -59,6 +61,9 @@ public struct BrokerConfig: Sendable {
     groups = try Groups(values)
     producers = Producers(values)
     metrics = Metrics(values)
+    let isKRaft = quorum.isBroker || quorum.isController
+    authorization = try Authorization(values, isKRaft: isKRaft)
+    delegationTokens = try DelegationTokens(values, isKRaft: isKRaft)
     topicDefaults = TopicConfig(ConfigValues.topicDefaults(of: values))
     if log.directories.count != Set(log.directories).count {
       warnings.append("log.dirs: a directory is named twice")

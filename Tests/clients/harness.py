@@ -330,9 +330,11 @@ class Cluster:
         elif mode == "combined":
             self.store = kraft.CombinedQuorum(brokers)
         else:
-            # Controllers check and place by the same defaults.
+            # Controllers check and place by the same defaults, and judge by the same rules.
             shared = {key: value for key, value in spread.items()
-                      if key in ("default.replication.factor", "min.insync.replicas")}
+                      if key in ("default.replication.factor", "min.insync.replicas",
+                                 "authorizer.class.name", "allow.everyone.if.no.acl.found",
+                                 "super.users")}
             self.store = kraft.Quorum(self.folder, coordinators, shared)
         self.brokers = {
             number: Broker(self.folder, number, self.store,
