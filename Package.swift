@@ -41,7 +41,8 @@ let modules: [Module] = [
     name: "Znodes", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "ZooKeeperProtocol"]),
   Module(
-    name: "Metadata", layer: 3, uses: ["Values", "Bytes", "Containers", "Decision", "KafkaRecords"],
+    name: "Metadata", layer: 3,
+    uses: ["Values", "Bytes", "Containers", "Decision", "KafkaRecords"],
     tests: ["Records"]),
   Module(
     name: "Control", layer: 3,
@@ -53,7 +54,8 @@ let modules: [Module] = [
     name: "Authorization", layer: 3,
     uses: ["Values", "Metadata", "Control", "KafkaProtocol", "KafkaMessages"],
     tests: ["KafkaRecords"]),
-  Module(name: "Replication", layer: 3, uses: ["Values", "Containers", "Decision", "KafkaProtocol"]),
+  Module(
+    name: "Replication", layer: 3, uses: ["Values", "Containers", "Decision", "KafkaProtocol"]),
   Module(
     name: "Groups", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"],
@@ -100,20 +102,23 @@ let modules: [Module] = [
   Module(
     name: "CoordinatorNode", layer: 5,
     uses: [
-      "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess",
+      "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
+      "ServerProcess",
       "Transport", "HTTP", "ZooKeeperProtocol", "Zab", "Znodes", "Decision", "Compression",
     ]),
   Module(
     name: "ControllerNode", layer: 5,
     uses: [
-      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess", "Transport", "HTTP",
+      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess",
+      "Transport", "HTTP",
       "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
       "Control", "Raft", "MetadataLog", "Authorization",
     ]),
   Module(
     name: "BrokerNode", layer: 5,
     uses: [
-      "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess",
+      "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
+      "ServerProcess",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
       "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
@@ -136,7 +141,8 @@ let modules: [Module] = [
   Module(
     name: "Benchmarks", layer: 5,
     uses: [
-      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Plots", "KafkaClient", "ZooKeeperProtocol",
+      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Plots", "KafkaClient",
+      "ZooKeeperProtocol",
       "ZooKeeperClient", "LocalCluster",
     ]),
   Module(
@@ -196,7 +202,10 @@ let settings: [SwiftSetting] = [
 
 let cModules: [(name: String, target: Target)] = [
   ("CPlatform", .target(name: "CPlatform", cSettings: [.unsafeFlags(["-Werror", "-Wall"])])),
-  ("COpenSSL", .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])])),
+  (
+    "COpenSSL",
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])])
+  ),
 ]
 
 let present = modules.filter { wanted?.contains($0.name) ?? true }
