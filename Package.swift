@@ -142,8 +142,8 @@ let modules: [Module] = [
     name: "Benchmarks", layer: 5,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Settings", "Plots", "KafkaClient",
-      "ZooKeeperProtocol",
-      "ZooKeeperClient", "LocalCluster",
+      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "KafkaRecords", "Metadata",
+      "MetadataLog", "Raft",
     ]),
   Module(
     name: "CommandLineTools", layer: 5,

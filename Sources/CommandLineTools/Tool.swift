@@ -50,6 +50,7 @@ public enum ToolCatalogue {
     ConsumerPerfTool(),
     BenchTool(),
     CoordinationBenchTool(),
+    MetadataBenchTool(),
     DumpLogTool(),
     StorageTool(),
     MetadataShellTool(),

@@ -125,9 +125,8 @@ extension RaftCore {
 
   // MARK: Removed
 
-  /// Kafka looks once a minute, too.
   func scheduleCleaning() {
-    loop.schedule(afterMs: 60_000) { [weak self] in
+    loop.schedule(afterMs: options.cleaningIntervalMs) { [weak self] in
       guard let self, !hasFailed else { return }
       clean(now: Clock.wallNow())
       scheduleCleaning()

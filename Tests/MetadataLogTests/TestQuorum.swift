@@ -83,7 +83,7 @@ final class TestNode {
 
   init(
     _ id: Int32, directory: String, port: UInt16, voters: VoterSet, isVoter: Bool = true,
-    options: MetadataLogOptions = MetadataLogOptions()
+    options: MetadataLogOptions = MetadataLogOptions(), cleaningIntervalMs: Int64 = 60_000
   ) throws {
     self.id = id
     try FileSystem.createDirectory(directory)
@@ -97,6 +97,7 @@ final class TestNode {
     configuration.options.electionBackoffMaxMs = 100
     var driverOptions = RaftDriverOptions(configuration: configuration, logDirectory: directory)
     driverOptions.log = options
+    driverOptions.cleaningIntervalMs = cleaningIntervalMs
     let made = try RaftDriver(driverOptions)
     driver = made
     group = try EventLoopGroup(count: 1, name: "node\(id)")
