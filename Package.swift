@@ -69,6 +69,7 @@ let modules: [Module] = [
     name: "KafkaTransport", layer: 4,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Transport", "KafkaProtocol", "KafkaMessages",
+      "Control",
     ]),
   Module(
     name: "MetadataLog", layer: 4,

@@ -24,6 +24,7 @@ public struct BrokerConfig: Sendable {
   public let groups: Groups
   public let producers: Producers
   public let metrics: Metrics
+  public let failureDetection: FailureDetection
   /// What topics without overrides of their own are configured with.
   public let topicDefaults: TopicConfig
 
@@ -59,6 +60,8 @@ public struct BrokerConfig: Sendable {
     groups = try Groups(values)
     producers = Producers(values)
     metrics = Metrics(values)
+    failureDetection =
+      FailureDetection(rawValue: values.name("jackdaw.failure.detection") ?? "") ?? .fast
     topicDefaults = TopicConfig(ConfigValues.topicDefaults(of: values))
     if log.directories.count != Set(log.directories).count {
       warnings.append("log.dirs: a directory is named twice")

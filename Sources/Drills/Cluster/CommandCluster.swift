@@ -118,5 +118,6 @@ public struct CommandCluster: ClusterUnderTest {
     }
   }
   public func dataFolder(of member: DrillMember) -> URL? { nil }
+  public func logText(of member: DrillMember) -> String? { nil }
   public func directPort(of member: DrillMember) -> Int? { nil }
 }

@@ -105,6 +105,10 @@ public final class LocalClusterUnderTest: ClusterUnderTest {
     (try? local(member)).map { cluster.folder.folder(of: $0).appending(path: "data") }
   }
 
+  public func logText(of member: DrillMember) -> String? {
+    (try? local(member)).map { cluster.logText(of: $0) }
+  }
+
   public func directPort(of member: DrillMember) -> Int? {
     (try? local(member)).map { cluster.plan.listenPort($0.port) }
   }
