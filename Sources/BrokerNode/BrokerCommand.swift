@@ -47,6 +47,7 @@ public enum BrokerCommand {
     _ arguments: [String], makeController: @escaping ControllerPart.Maker
   ) -> Int32 {
     Signals.ignoreBrokenPipes()
+    Signals.ignoreFileSizeLimits()
     Signals.blockTermination()
     do {
       let line = try syntax.parse(arguments)

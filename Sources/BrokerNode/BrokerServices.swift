@@ -24,6 +24,8 @@ final class BrokerServices: Sendable {
   let io: IOPool
   /// `queued.max.request.bytes`; nil: no bound.
   let inputBudget: InputBudget?
+  /// Nil in every broker but those that drills are tested with.
+  let sabotage: Sabotage?
   /// Knows which controllers are real.
   let controllerGate = ControllerGate()
 
@@ -46,7 +48,8 @@ final class BrokerServices: Sendable {
   }
 
   init(
-    _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int
+    _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int,
+    sabotage: Sabotage? = nil
   ) {
     brokerID = identity.brokerID
     clusterID = identity.clusterID
@@ -54,6 +57,7 @@ final class BrokerServices: Sendable {
     self.config = config
     self.apis = apis
     self.io = io
+    self.sabotage = sabotage
     let queued = config.network.queuedMaxRequestBytes
     inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
     metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
