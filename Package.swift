@@ -77,7 +77,7 @@ let modules: [Module] = [
     name: "KafkaTransport", layer: 4,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Transport", "KafkaProtocol", "KafkaMessages",
-      "Authorization",
+      "Authorization", "Control",
     ]),
   Module(
     name: "MetadataLog", layer: 4,

@@ -28,6 +28,8 @@ final class BrokerServices: Sendable {
   let inputBudget: InputBudget?
   /// Nil: none is configured, and everybody may do everything.
   let authorizer: StandardAuthorizer?
+  /// Nil in every broker but those that drills are tested with.
+  let sabotage: Sabotage?
   /// Knows which controllers are real.
   let controllerGate = ControllerGate()
 
@@ -50,7 +52,8 @@ final class BrokerServices: Sendable {
   }
 
   init(
-    _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int
+    _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int,
+    sabotage: Sabotage? = nil
   ) {
     brokerID = identity.brokerID
     clusterID = identity.clusterID
@@ -58,6 +61,7 @@ final class BrokerServices: Sendable {
     self.config = config
     self.apis = apis
     self.io = io
+    self.sabotage = sabotage
     let queued = config.network.queuedMaxRequestBytes
     inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
     metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)

@@ -70,6 +70,13 @@ public final class ControllerNode: Sendable {
       ControllerRegistrar(
         nodeID: config.identity.brokerID, incarnationID: Self.randomID(), endpoints: endpoints,
         features: settings.supportedFeatures, driver: driver, loop: loop, view: view))
+    if config.failureDetection == .fast {
+      loop.perform { [host] in
+        host.value.watchBrokers(
+          listener: config.network.interBrokerListenerName,
+          sessionTimeoutMs: config.quorum.sessionTimeoutMs, metrics: metrics)
+      }
+    }
     made.onChange = { [registrar] in registrar.value.check() }
     let apis = ControllerApis(
       driver: driver, clusterID: identity.clusterID, view: view, loop: loop, host: host,

@@ -13,6 +13,12 @@ public enum ProcessInformation {
     return pages * Int64(sysconf(Int32(_SC_PAGESIZE)))
   }
 
+  /// Lets a process of this user write no file beyond so many bytes; nil: as large as it may.
+  /// False when there is no such process, or it is not this user's.
+  public static func limitFileSize(of id: Int32, bytes: UInt64?) -> Bool {
+    platform_limit_file_size(id, bytes ?? .max) == 0
+  }
+
   /// Resident memory of another process in bytes; nil when there is none of that id.
   public static func residentBytes(of id: Int32) -> Int64? {
     guard let text = smallFile("/proc/\(id)/statm") else { return nil }

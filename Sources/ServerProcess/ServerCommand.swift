@@ -35,7 +35,8 @@ public struct ServerCommand: Sendable {
   /// Serves until the process is asked to stop.
   ///
   /// Termination is blocked in this thread and all that come from it, so that whoever serves can
-  /// take the signals on an event loop; a peer that goes away is an error of a write.
+  /// take the signals on an event loop; a peer that goes away, and a file that may not grow, are
+  /// errors of a write.
   ///
   /// - Parameters:
   ///   - arguments: without the command's own name.
@@ -45,6 +46,7 @@ public struct ServerCommand: Sendable {
     _ arguments: [String], _ serve: (SettingSources, String) throws -> Int32
   ) -> Int32 {
     Signals.ignoreBrokenPipes()
+    Signals.ignoreFileSizeLimits()
     Signals.blockTermination()
     do {
       let line = try syntax.parse(arguments)

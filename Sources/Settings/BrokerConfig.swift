@@ -26,6 +26,7 @@ public struct BrokerConfig: Sendable {
   public let metrics: Metrics
   public let authorization: Authorization
   public let delegationTokens: DelegationTokens
+  public let failureDetection: FailureDetection
   /// What topics without overrides of their own are configured with.
   public let topicDefaults: TopicConfig
 
@@ -64,6 +65,8 @@ public struct BrokerConfig: Sendable {
     let isKRaft = quorum.isBroker || quorum.isController
     authorization = try Authorization(values, isKRaft: isKRaft)
     delegationTokens = try DelegationTokens(values, isKRaft: isKRaft)
+    failureDetection =
+      FailureDetection(rawValue: values.name("jackdaw.failure.detection") ?? "") ?? .fast
     topicDefaults = TopicConfig(ConfigValues.topicDefaults(of: values))
     if log.directories.count != Set(log.directories).count {
       warnings.append("log.dirs: a directory is named twice")

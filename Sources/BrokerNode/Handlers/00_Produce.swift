@@ -134,7 +134,7 @@ final class ProduceOperation: WaitingRequest {
     let result = appended.result
     services.metrics.messagesIn.add(result.recordCount)
     services.metrics.bytesIn.add(Int64(result.size))
-    if frame.acks == -1, !appended.isReplicated {
+    if frame.acks == -1, !appended.isReplicated, services.sabotage == nil {
       waits.append(
         Wait(requiredOffset: result.lastOffset + 1, epoch: appended.epoch, place: place))
       partitions.append(partition)

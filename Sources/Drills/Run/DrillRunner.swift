@@ -120,7 +120,11 @@ public struct DrillRunner: Sendable {
     let warm = await run.waitForFullISR(limitMs: 30_000)
     guard warm else { throw DrillProblem("the topic's replicas are not in sync before any fault") }
     await run.pause(forMs: options.warmUpMs)
-    guard run.recorder.records.acknowledged > 0 || drill.load.producers == 0 else {
+    // A busy machine may need longer for a client's first batch than for the warm-up.
+    let isWritten = await run.wait(upToMs: 30_000) {
+      run.recorder.records.acknowledged > 0 || drill.load.producers == 0
+    }
+    guard isWritten else {
       throw DrillProblem("no write was acknowledged before any fault")
     }
     timeline.mark(.phase, "fault")

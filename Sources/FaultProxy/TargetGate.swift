@@ -1,0 +1,89 @@
+// A proxy that accepts for a dead member would hide its death.
+import Platform
+import Transport
+
+/// Closes a proxy's listener while nobody listens at its target, so that whoever connects is
+/// refused as the member's own machine would refuse him.
+///
+/// Nothing tells when a listener comes or goes; a trial connection does. One is made whenever a
+/// connection to the member has ended, and every few milliseconds while the member is away.
+/// Confined to its loop, which is the one that accepts.
+final class TargetGate {
+  private let destination: SocketAddress
+  private let target: String
+  private let loop: EventLoop
+  private var server: Server?
+  private var isTrying = false
+  private var isOpen = true
+  private var isStopped = false
+  /// Between two trials while the member is away, in milliseconds.
+  private static let pauseMs: Int64 = 10
+
+  init(of destination: SocketAddress, named target: String, on loop: EventLoop) {
+    self.destination = destination
+    self.target = target
+    self.loop = loop
+  }
+
+  /// Takes charge of a listening server.
+  func keep(_ server: Server) {
+    self.server = server
+    attempt()
+  }
+
+  func stop() {
+    isStopped = true
+    server = nil
+  }
+
+  /// Finds out whether the member is there.
+  func attempt() {
+    guard !isTrying, !isStopped, server != nil else { return }
+    isTrying = true
+    _ = Connection.connect(to: destination, on: loop, .stream(Trial(self)))
+  }
+
+  private func isThere() {
+    guard !isStopped, let server else { return }
+    do {
+      try server.resumeListening()
+      isOpen = true
+    } catch {
+      // Another process has the port for the moment.
+      ProxyPipes.log.warn("the proxy cannot listen", ["target": target, "reason": "\(error)"])
+      again()
+    }
+  }
+
+  private func isAway() {
+    guard !isStopped, let server else { return }
+    if isOpen { server.stopListening() }
+    isOpen = false
+    again()
+  }
+
+  private func again() {
+    loop.schedule(afterMs: Self.pauseMs) { [weak self] in self?.attempt() }
+  }
+
+  /// One connection that is closed as soon as it is made.
+  private final class Trial: StreamHandler {
+    private let gate: TargetGate
+    private var isMade = false
+    init(_ gate: TargetGate) { self.gate = gate }
+
+    func opened(_ connection: Connection) {
+      isMade = true
+      connection.close(.local("the member is there"))
+    }
+    func received(
+      bytes: UnsafeMutableRawBufferPointer, on connection: Connection
+    ) throws(CloseReason) -> Int { bytes.count }
+    func closed(_ connection: Connection, because reason: CloseReason) {
+      gate.isTrying = false
+      if isMade { return gate.isThere() }
+      if case .failed(let error) = reason, error.isRefused { return gate.isAway() }
+      gate.again()
+    }
+  }
+}
