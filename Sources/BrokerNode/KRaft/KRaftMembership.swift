@@ -94,9 +94,12 @@ final class KRaftMembership: ClusterMembership {
     let publisher = MetadataPublisher(
       services: services, placements: DirectoryAssignments(services: services, loop: loop))
     let firstPublished = Signal()
-    let follower = MetadataFollower(for: services.brokerID) { step, done in
-      services.replicas.stateChanges.submit {
+    let follower = MetadataFollower(for: services.brokerID) { [weak self] step, done in
+      services.replicas.stateChanges.submit { [weak self] in
         publisher.publish(step)
+        if step.plan.featuresChanged || step.plan.brokersChanged {
+          self?.now.lifecycle?.imageChanged(step.image)
+        }
         if step.isFirst { firstPublished.give() }
         done()
       }
