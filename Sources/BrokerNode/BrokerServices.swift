@@ -28,6 +28,7 @@ final class BrokerServices: Sendable {
   let inputBudget: InputBudget?
   /// Nil: none is configured, and everybody may do everything.
   let authorizer: StandardAuthorizer?
+  let throttle: ClientThrottle
   /// Knows which controllers are real.
   let controllerGate = ControllerGate()
 
@@ -61,6 +62,8 @@ final class BrokerServices: Sendable {
     let queued = config.network.queuedMaxRequestBytes
     inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
     metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
+    throttle = ClientThrottle(
+      sampleCount: config.clientQuotas.sampleCount, sampleMs: config.clientQuotas.sampleMs)
     authorizer = StandardAuthorizer(config.authorization)
     liveConfig = Mutex(config)
   }

@@ -26,6 +26,7 @@ public struct BrokerConfig: Sendable {
   public let metrics: Metrics
   public let authorization: Authorization
   public let delegationTokens: DelegationTokens
+  public let clientQuotas: ClientQuotas
   /// What topics without overrides of their own are configured with.
   public let topicDefaults: TopicConfig
 
@@ -63,6 +64,7 @@ public struct BrokerConfig: Sendable {
     metrics = Metrics(values)
     let isKRaft = quorum.isBroker || quorum.isController
     authorization = try Authorization(values, isKRaft: isKRaft)
+    clientQuotas = ClientQuotas(values)
     delegationTokens = try DelegationTokens(values, isKRaft: isKRaft)
     topicDefaults = TopicConfig(ConfigValues.topicDefaults(of: values))
     if log.directories.count != Set(log.directories).count {
