@@ -60,6 +60,8 @@ let modules: [Module] = [
     name: "Groups", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"],
     tests: ["Records"]),
+  Module(
+    name: "Quotas", layer: 3, uses: ["Values", "Metadata"], tests: ["KafkaRecords"]),
   Module(name: "Histories", layer: 3, uses: ["Values"]),
   // 4 input and output
   Module(
@@ -122,7 +124,7 @@ let modules: [Module] = [
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
       "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
-      "Authorization",
+      "Authorization", "Quotas",
     ],
     tests: ["KafkaClient"]),
   Module(

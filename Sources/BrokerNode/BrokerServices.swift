@@ -30,6 +30,7 @@ final class BrokerServices: Sendable {
   let authorizer: StandardAuthorizer?
   /// Nil in every broker but those that drills are tested with.
   let sabotage: Sabotage?
+  let throttle: ClientThrottle
   /// Knows which controllers are real.
   let controllerGate = ControllerGate()
 
@@ -65,6 +66,8 @@ final class BrokerServices: Sendable {
     let queued = config.network.queuedMaxRequestBytes
     inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
     metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
+    throttle = ClientThrottle(
+      sampleCount: config.clientQuotas.sampleCount, sampleMs: config.clientQuotas.sampleMs)
     authorizer = StandardAuthorizer(config.authorization)
     liveConfig = Mutex(config)
   }

@@ -27,8 +27,8 @@ public struct AccessControlEntry: Hashable, Sendable {
   }
 }
 
-/// What an entry is about: one resource, all of a type (the literal `*`), or those whose names begin
-/// alike (KIP-290). Numbers are those of the wire.
+/// What an entry is about: one resource, all of a type (the literal `*`), or those whose names
+/// begin alike (KIP-290). Numbers are those of the wire.
 public struct ResourcePattern: Hashable, Sendable {
   public static let literal: Int8 = 3
   public static let prefixed: Int8 = 4

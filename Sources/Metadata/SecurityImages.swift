@@ -51,6 +51,8 @@ public struct ClientQuotasImage: Equatable, Sendable {
 
   public init() {}
 
+  public var isEmpty: Bool { byEntity.isEmpty }
+
   /// Every entity with a limit, in order.
   public var entities: [QuotaEntity] { byEntity.keys.sorted() }
 

@@ -76,3 +76,16 @@ extension BrokerConfig {
     }
   }
 }
+
+extension BrokerConfig {
+  /// How the rates of clients with a quota are measured (KIP-13).
+  public struct ClientQuotas: Sendable {
+    public let sampleCount: Int
+    public let sampleMs: Int64
+
+    init(_ values: ConfigValues) {
+      sampleCount = values.int("quota.window.num")
+      sampleMs = values.int64("quota.window.size.seconds") * 1000
+    }
+  }
+}

@@ -27,6 +27,7 @@ public struct BrokerConfig: Sendable {
   public let authorization: Authorization
   public let delegationTokens: DelegationTokens
   public let failureDetection: FailureDetection
+  public let clientQuotas: ClientQuotas
   /// What topics without overrides of their own are configured with.
   public let topicDefaults: TopicConfig
 
@@ -64,6 +65,7 @@ public struct BrokerConfig: Sendable {
     metrics = Metrics(values)
     let isKRaft = quorum.isBroker || quorum.isController
     authorization = try Authorization(values, isKRaft: isKRaft)
+    clientQuotas = ClientQuotas(values)
     delegationTokens = try DelegationTokens(values, isKRaft: isKRaft)
     failureDetection =
       FailureDetection(rawValue: values.name("jackdaw.failure.detection") ?? "") ?? .fast

@@ -27,6 +27,8 @@ struct ProduceFrame {
   private(set) var transactionalID: String?
   private(set) var acks: Int16 = 0
   private(set) var timeoutMs: Int32 = 0
+  /// For how long the client will not be heard: part of the answer.
+  var throttleTimeMs: Int32 = 0
   private(set) var topics: [Topic] = []
   /// Of all topics, one behind the other.
   var rows: [Row] = []
@@ -45,6 +47,7 @@ struct ProduceFrame {
     let flexible = version >= 9
     // Beside what the batches say, it tells only who may be refused.
     transactionalID = nil
+    throttleTimeMs = 0
     if version >= 3, let id = try reader.readNullableTextRange(compact: flexible) {
       transactionalID = try names.name(at: id, of: reader)
     }
@@ -85,7 +88,7 @@ struct ProduceFrame {
       next += topic.partitionCount
       if flexible { output.writeUInt8(0) }
     }
-    if version >= 1 { output.writeInt32(0) }  // throttle time
+    if version >= 1 { output.writeInt32(throttleTimeMs) }
     if flexible { output.writeUInt8(0) }
   }
 
@@ -106,6 +109,7 @@ struct ProduceFrame {
   /// The answer as a message, to add what failures tell.
   func message() -> ProduceResponse {
     var response = ProduceResponse()
+    response.throttleTimeMs = throttleTimeMs
     var next = 0
     for topic in topics {
       var answer = ProduceResponse.TopicProduceResponse()

@@ -30,6 +30,7 @@ enum ProduceHandler: InPlaceHandler {
     }
     context.services.metrics.produceRequests.add()
     produce.appendAll(context)
+    produce.throttle(context)
     if !produce.answer(context) { produce.retire(on: context.loop) }
   }
 }
@@ -190,6 +191,15 @@ final class ProduceOperation: WaitingRequest {
         .unsupportedCompressionType,
         "Produce requests with version \(version) are not allowed to use ZStandard compression")
     }
+  }
+
+  /// Counts the request against the client's quota, and does not hear a client that is over it.
+  func throttle(_ context: RequestContext) {
+    guard let client = context.throttledClient else { return }
+    let wait = context.services.throttle.produced(
+      context.frame.count, by: client, at: context.loop.now)
+    frame.throttleTimeMs = Int32(clamping: wait)
+    context.mute(forMs: wait)
   }
 
   // MARK: Answering
