@@ -32,7 +32,7 @@ LOCAL = --directory $(RUN)/$(MODE) --mode $(MODE)
 VENV = run/venv
 
 .PHONY: help up down status logs wipe build debug test test-swift test-clients check-hot-path nightly \
-	lint bench bench-coordination drill drill-all demo clean
+	lint bench bench-coordination bench-metadata drill drill-all demo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -92,7 +92,14 @@ bench: build ## start-up, memory, throughput and processor time of a cluster of 
 bench-coordination: build ## the coordination service beside ZooKeeper, in one run
 	@$(JACKDAW) bench-coordination --directory $(RUN)/bench-coordination
 
+bench-metadata: build ## the controller quorum with 100,000 partitions: failover, memory, start
+	@$(JACKDAW) bench-metadata --directory $(RUN)/bench-metadata
+
 REPORTS ?= $(RUN)/reports
+SCALE ?= 100
+bench-%: build # one shape of load, such as bench-simple; reports in run/reports (MODE=, SCALE=percent)
+	@$(JACKDAW) bench run $* --mode $(MODE) --scale $(SCALE) --directory $(RUN)/bench --report $(REPORTS)
+
 DRILL = $(JACKDAW) drill run --mode $(MODE) --directory $(RUN)/drill-$(MODE) --report $(REPORTS)
 drill: build ## the short set of failover drills; reports in run/reports (MODE=)
 	@$(DRILL) short

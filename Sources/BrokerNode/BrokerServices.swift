@@ -1,6 +1,8 @@
 /// What all loops and handlers of a broker share.
+import Authorization
 import KafkaProtocol
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Synchronization
@@ -24,6 +26,8 @@ final class BrokerServices: Sendable {
   let io: IOPool
   /// `queued.max.request.bytes`; nil: no bound.
   let inputBudget: InputBudget?
+  /// Nil: none is configured, and everybody may do everything.
+  let authorizer: StandardAuthorizer?
   /// Nil in every broker but those that drills are tested with.
   let sabotage: Sabotage?
   /// Knows which controllers are real.
@@ -61,6 +65,7 @@ final class BrokerServices: Sendable {
     let queued = config.network.queuedMaxRequestBytes
     inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
     metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
+    authorizer = StandardAuthorizer(config.authorization)
     liveConfig = Mutex(config)
   }
 

@@ -35,6 +35,7 @@ public enum ToolCatalogue {
     ConsoleProducerTool(),
     ConsoleConsumerTool(),
     ConfigsTool(),
+    AclsTool(),
     ConsumerGroupsTool(),
     GetOffsetsTool(),
     DeleteRecordsTool(),
@@ -49,8 +50,10 @@ public enum ToolCatalogue {
     ConsumerPerfTool(),
     BenchTool(),
     CoordinationBenchTool(),
+    MetadataBenchTool(),
     DumpLogTool(),
     StorageTool(),
+    MetadataShellTool(),
     ZooKeeperShellTool(),
   ]
 

@@ -216,9 +216,9 @@ extension ControllerHost: MetadataListener {
     let loader = machine.committed
     // In a transaction the image is older than the offset that a snapshot would stand for.
     guard loader.transactionStart == nil, loader.lastOffset >= 0 else { return nil }
-    let (image, level) = (loader.image, loader.image.metadataVersion)
+    let image = loader.image
     return SnapshotContent(
       lastOffset: loader.lastOffset, epoch: loader.lastEpoch, timestamp: lastTimestamp
-    ) { image.records.map { VersionedRecord($0, at: level) } }
+    ) { try image.forEachVersionedRecord($0) }
   }
 }

@@ -44,6 +44,10 @@ extension LocalCluster {
   /// What the coordination server at a port of this machine says that it is: leader, follower,
   /// observer or standalone; nil when it does not serve.
   public static func coordinatorMode(port: Int) -> String? { Probe.coordinatorMode(port: port) }
+
+  /// What the controller at a port of this machine is in its quorum: `leader` or `follower`; nil
+  /// when it does not answer.
+  public static func quorumRole(port: Int) -> String? { Probe.quorumRole(port: port) }
 }
 
 extension LocalCluster {

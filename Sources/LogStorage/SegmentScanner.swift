@@ -4,17 +4,17 @@ import Records
 /// Steps over the batches of a segment's file, reading large pieces at a time.
 ///
 /// A batch it gives is valid until the next step.
-struct SegmentScanner: ~Copyable {
+public struct SegmentScanner: ~Copyable {
   private let file: File
   private let end: Int
   private var buffer: UnsafeMutableRawBufferPointer
   /// What of the file is in the buffer.
   private var loaded: Range<Int>
   /// Where the next batch begins.
-  private(set) var position: Int
+  public private(set) var position: Int
 
   /// - Parameter piece: bytes to read at a time; batches that are larger are read whole.
-  init(_ file: File, from position: Int, to end: Int, piece: Int = 1 << 16) {
+  public init(_ file: File, from position: Int, to end: Int, piece: Int = 1 << 16) {
     self.file = file
     self.end = end
     self.position = position
@@ -57,7 +57,7 @@ struct SegmentScanner: ~Copyable {
   mutating func skip(_ header: BatchHeader) { position += header.sizeInBytes }
 
   /// The next whole batch and where it is; nil as for `peek`.
-  mutating func next() throws -> (batch: RecordBatch, position: Int)? {
+  public mutating func next() throws -> (batch: RecordBatch, position: Int)? {
     guard let header = try peek(), let bytes = try load(header.sizeInBytes) else { return nil }
     let start = position
     position += header.sizeInBytes

@@ -6,19 +6,38 @@ extension MetadataImage {
   /// what a snapshot holds. The level comes first: the versions of all others follow from it.
   public var records: [MetadataRecord] {
     var records: [MetadataRecord] = []
-    appendFeatures(to: &records)
-    records += brokers.all.map { .registerBroker($0.record) }
-    records += controllers.map { .registerController($0.record) }
-    appendTopics(to: &records)
-    appendConfigs(to: &records)
-    appendSecurity(to: &records)
+    forEachRecord { records.append($0) }
     return records
   }
 
+  /// The same one after the other. Those of topics are made one at a time: in a large cluster all of
+  /// them together would take several times the room of the image.
+  public func forEachRecord<E: Error>(_ body: (MetadataRecord) throws(E) -> Void) throws(E) {
+    var records: [MetadataRecord] = []
+    appendFeatures(to: &records)
+    records += brokers.all.map { .registerBroker($0.record) }
+    records += controllers.map { .registerController($0.record) }
+    for record in records { try body(record) }
+    try forEachTopicRecord(body)
+    records.removeAll()
+    appendConfigs(to: &records)
+    appendSecurity(to: &records)
+    for record in records { try body(record) }
+  }
+
   /// The same with the versions to write them in.
-  public var versionedRecords: [VersionedRecord] {
+  public func forEachVersionedRecord<E: Error>(
+    _ body: (VersionedRecord) throws(E) -> Void
+  ) throws(E) {
     let level = metadataVersion
-    return records.map { VersionedRecord($0, at: level) }
+    try forEachRecord { record throws(E) in try body(VersionedRecord(record, at: level)) }
+  }
+
+  /// The same all at once.
+  public var versionedRecords: [VersionedRecord] {
+    var records: [VersionedRecord] = []
+    forEachVersionedRecord { records.append($0) }
+    return records
   }
 
   private func appendFeatures(to records: inout [MetadataRecord]) {
@@ -37,19 +56,21 @@ extension MetadataImage {
     }
   }
 
-  private func appendTopics(to records: inout [MetadataRecord]) {
+  private func forEachTopicRecord<E: Error>(
+    _ body: (MetadataRecord) throws(E) -> Void
+  ) throws(E) {
     let hasDirectories = metadataVersion.hasDirectoryAssignment
-    topics.forEach { topic in
+    try topics.forEach { topic throws(E) in
       var record = TopicRecord()
       record.name = topic.name
       record.topicID = topic.id
-      records.append(.topic(record))
+      try body(.topic(record))
       for (number, partition) in topic.partitions.entries {
         var record = partition.record(number, topicID: topic.id)
         if hasDirectories, record.directories.isEmpty {
           record.directories = partition.replicas.map { _ in DirectoryID.migrating }
         }
-        records.append(.partition(record))
+        try body(.partition(record))
       }
     }
   }

@@ -133,7 +133,7 @@ final class MetadataFeed {
     var image = MetadataImage()
     var timestamp: Int64 = -1
     var size = 0
-    for batch in try SnapshotFile.readWhole(store.path(of: id)) {
+    try SnapshotFile.forEachBatchOfWhole(store.path(of: id)) { batch in
       size += batch.sizeInBytes
       if case .snapshotHeader(let header)? = batch.controls.first {
         timestamp = header.lastContainedLogTimestamp

@@ -53,12 +53,13 @@ public struct SnapshotContent: Sendable {
   public var epoch: Int32
   /// Of the batch with that offset.
   public var timestamp: Int64
-  /// Makes the records; called once, on an I/O thread.
-  public var records: @Sendable () -> [VersionedRecord]
+  /// Gives the records one after the other, so that they never are in memory all at once; called
+  /// once, on an I/O thread.
+  public var records: @Sendable (_ body: (VersionedRecord) throws -> Void) throws -> Void
 
   public init(
     lastOffset: Offset, epoch: Int32, timestamp: Int64,
-    records: @escaping @Sendable () -> [VersionedRecord]
+    records: @escaping @Sendable (_ body: (VersionedRecord) throws -> Void) throws -> Void
   ) {
     self.lastOffset = lastOffset
     self.epoch = epoch

@@ -149,8 +149,9 @@ public final class MetadataLogStore: Sendable {
     var entries = ControlEntries()
     var next = startOffset
     if let newest = snapshots.last?.id {
-      let batches = try SnapshotFile.readWhole(path(of: newest))
-      for batch in batches { entries.take(batch, offset: newest.offset - 1) }
+      try SnapshotFile.forEachBatchOfWhole(path(of: newest)) {
+        entries.take($0, offset: newest.offset - 1)
+      }
       next = max(next, newest.offset)
     }
     do {

@@ -25,14 +25,14 @@ extension RaftCore {
     let path = store.path(of: id)
     let core = Unchecked(self)
     worker.submit(
-      { () -> Result<Int64, SystemError> in
-        do throws(SystemError) {
+      { () -> Result<Int64, StartupError> in
+        do {
           var writer = try SnapshotWriter(
             path: path, epoch: content.epoch, preamble: preamble, now: Clock.wallNow())
-          try writer.append(content.records())
+          try content.records { try writer.append($0) }
           try writer.finish()
           return .success(Int64(writer.size))
-        } catch { return .failure(error) }
+        } catch { return .failure(StartupError("\(error)")) }
       }, then: loop
     ) { result in
       core.value.created(id, result)
@@ -40,7 +40,7 @@ extension RaftCore {
     }
   }
 
-  private func created(_ id: SnapshotID, _ result: Result<Int64, SystemError>) {
+  private func created(_ id: SnapshotID, _ result: Result<Int64, StartupError>) {
     switch result {
     case .failure(let error):
       // The log has everything still; the next try may find room.
@@ -88,9 +88,7 @@ extension RaftCore {
         do {
           try file.sync()
           var entries = ControlEntries()
-          for batch in try SnapshotFile.readWhole(part) {
-            entries.take(batch, offset: id.offset - 1)
-          }
+          try SnapshotFile.forEachBatchOfWhole(part) { entries.take($0, offset: id.offset - 1) }
           let found = try file.size()
           guard found == size else { throw StartupError("\(found) bytes instead of \(size)") }
           try FileSystem.rename(part, to: path)
@@ -127,9 +125,8 @@ extension RaftCore {
 
   // MARK: Removed
 
-  /// Kafka looks once a minute, too.
   func scheduleCleaning() {
-    loop.schedule(afterMs: 60_000) { [weak self] in
+    loop.schedule(afterMs: options.cleaningIntervalMs) { [weak self] in
       guard let self, !hasFailed else { return }
       clean(now: Clock.wallNow())
       scheduleCleaning()

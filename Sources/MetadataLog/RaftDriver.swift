@@ -24,6 +24,8 @@ public struct RaftDriverOptions: Sendable {
   public var log = MetadataLogOptions()
   /// Where its gauges are registered; nil: nowhere.
   public var metrics: Metrics?
+  /// How often old snapshots and what they stand for are looked for; Kafka looks once a minute, too.
+  public var cleaningIntervalMs: Int64 = 60_000
   /// `socket.request.max.bytes` of what peers answer.
   public var maxResponseBytes = 104_857_600
   /// Called once, on any thread, when the log cannot be read or written any more: the process must

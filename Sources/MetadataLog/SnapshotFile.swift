@@ -5,6 +5,7 @@
 /// version and the voters), the records, and a control batch with the footer. It is written under
 /// `.part`, flushed and renamed, so that a file with the final name is always complete.
 import KafkaRecords
+import LogStorage
 import Metadata
 import Platform
 import Raft
@@ -100,19 +101,21 @@ public struct SnapshotWriter {
   }
 
   public mutating func append(_ records: some Sequence<VersionedRecord>) throws(SystemError) {
-    for record in records {
-      let bytes = MetadataBatch.sizeBound(record)
-      if pendingBytes + bytes > Self.maxBatchBytes { try flush() }
-      pending.append(record)
-      pendingBytes += bytes
-    }
+    for record in records { try append(record) }
+  }
+
+  public mutating func append(_ record: VersionedRecord) throws(SystemError) {
+    let bytes = MetadataBatch.sizeBound(record)
+    if pendingBytes + bytes > Self.maxBatchBytes { try flush() }
+    pending.append(record)
+    pendingBytes += bytes
   }
 
   private mutating func flush() throws(SystemError) {
     guard !pending.isEmpty else { return }
     try write(MetadataBatch.encode(pending, at: place))
     nextOffset += Offset(pending.count)
-    pending.removeAll()
+    pending.removeAll(keepingCapacity: true)
     pendingBytes = 0
   }
 
@@ -133,27 +136,49 @@ public struct SnapshotWriter {
 
 /// Reads a snapshot or any other file of batches.
 public enum SnapshotFile {
-  /// All batches, in order.
-  /// - Throws: `StartupError` that names the file, when it cannot be read or is damaged.
-  public static func read(_ path: String) throws(StartupError) -> [MetadataBatch] {
-    let bytes: [UInt8]
-    do throws(SystemError) {
-      guard let found = try FileSystem.readFile(path) else {
-        throw SystemError("open", code: 2, on: path)
-      }
-      bytes = found
-    } catch { throw StartupError("\(path): \(error)") }
+  /// Gives every batch in order, checksums verified, with only one of them in memory at a time: a
+  /// snapshot may be larger than what a node wants to spare.
+  /// - Throws: `StartupError` that names the file, when it cannot be read or is damaged. What was
+  ///   given before is then to be forgotten.
+  public static func forEachBatch(
+    _ path: String, _ body: (MetadataBatch) -> Void
+  ) throws(StartupError) {
     do {
-      return try bytes.withUnsafeBytes { try MetadataBatch.read($0) }
+      let file = try File(path)
+      let size = Int(try file.size())
+      var scanner = SegmentScanner(file, from: 0, to: size, piece: 1 << 20)
+      while let (batch, _) = try scanner.next() {
+        try batch.validate()
+        body(try MetadataBatch(batch))
+      }
+      guard scanner.position == size else {
+        throw RecordError.corrupt("an incomplete batch at the end")
+      }
     } catch { throw StartupError("\(path): \(error)") }
   }
 
-  /// The same, refusing a file without header in front and footer at its end.
+  /// The same for a snapshot: refuses a file without header in front and footer at its end.
+  public static func forEachBatchOfWhole(
+    _ path: String, _ body: (MetadataBatch) -> Void
+  ) throws(StartupError) {
+    var hasHeader: Bool?
+    var hasFooter = false
+    try forEachBatch(path) { batch in
+      if hasHeader == nil {
+        if case .snapshotHeader? = batch.controls.first { hasHeader = true } else { hasHeader = false }
+      }
+      if case .snapshotFooter? = batch.controls.last { hasFooter = true } else { hasFooter = false }
+      body(batch)
+    }
+    guard hasHeader == true, hasFooter else {
+      throw StartupError("\(path): a snapshot must begin with a header and end in a footer")
+    }
+  }
+
+  /// All batches of a whole snapshot at once, for small ones.
   public static func readWhole(_ path: String) throws(StartupError) -> [MetadataBatch] {
-    let batches = try read(path)
-    guard case .snapshotHeader? = batches.first?.controls.first,
-      case .snapshotFooter? = batches.last?.controls.last
-    else { throw StartupError("\(path): a snapshot must begin with a header and end in a footer") }
+    var batches: [MetadataBatch] = []
+    try forEachBatchOfWhole(path) { batches.append($0) }
     return batches
   }
 }

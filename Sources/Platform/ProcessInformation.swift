@@ -40,6 +40,28 @@ public enum ProcessInformation {
     return (user + system) * (1_000_000_000 / Int64(sysconf(Int32(_SC_CLK_TCK))))
   }
 
+  /// Processor time of this process in nanoseconds, user and system.
+  public static var ownProcessorNanoseconds: Int64 { processorNanoseconds(of: getpid()) ?? 0 }
+
+  /// The most memory that a process ever had resident, in bytes.
+  public static func peakResidentBytes(of id: Int32) -> Int64? {
+    guard let text = smallFile("/proc/\(id)/status") else { return nil }
+    return number(after: "VmHWM:", in: text).map { $0 * 1024 }
+  }
+
+  /// Bytes that a process has caused to be written to disks; nil where that may not be read.
+  public static func writtenBytes(of id: Int32) -> Int64? {
+    guard let text = smallFile("/proc/\(id)/io") else { return nil }
+    return number(after: "write_bytes:", in: text)
+  }
+
+  private static func number(after name: String, in text: String) -> Int64? {
+    for line in text.split(separator: "\n") where line.hasPrefix(name) {
+      return Int64(line.dropFirst(name.count).split(whereSeparator: { " \t".contains($0) })[0])
+    }
+    return nil
+  }
+
   /// Open descriptors; 0 where /proc is not mounted.
   public static var openDescriptors: Int { (try? FileSystem.list("/proc/self/fd").count) ?? 0 }
 

@@ -50,6 +50,14 @@ struct PendingRemove: Sendable {
   let offset: Offset
 }
 
+/// A candidate of a greater epoch that the quorum turns away again and again.
+struct Stray: Sendable {
+  var epoch: LeaderEpoch
+  /// When it was first turned away, and last.
+  var since: Instant
+  var last: Instant
+}
+
 /// The state of a leader.
 struct Leader: Sendable {
   let own: ReplicaKey
@@ -69,6 +77,7 @@ struct Leader: Sendable {
   var isResigning = false
   var add: PendingAdd?
   var remove: PendingRemove?
+  var stray: Stray?
   /// When the appends that linger have lingered enough.
   var lingerDeadline: Instant?
   var lingeringBytes = 0

@@ -122,7 +122,9 @@ extension RaftMachine {
       return respond(.invalidRequest)
     }
     if request.candidateEpoch > epoch {
-      if let until = heldUntil, parkedVotes.count < Self.maxParkedVotes {
+      if let until = heldUntil(against: request.candidate.id),
+        parkedVotes.count < Self.maxParkedVotes
+      {
         parkedVotes.append(ParkedVote(id: id, request: request, deadline: until))
         return
       }
@@ -150,12 +152,12 @@ extension RaftMachine {
 
   /// Until when this replica holds on to the leader of its epoch whatever others think; nil if it
   /// does not now. Half the fetch timeout: whoever calls an election because the leader is dead has
-  /// waited longer than that.
-  private var heldUntil: Instant? {
+  /// waited longer than that. A leader that stands again has given up its epoch itself.
+  private func heldUntil(against candidate: BrokerID? = nil) -> Instant? {
     let window = options.fetchTimeoutMs / 2
     switch role {
     case .follower(let follower):
-      guard isVoter, let last = follower.lastHeard else { return nil }
+      guard isVoter, follower.leader != candidate, let last = follower.lastHeard else { return nil }
       let until = last.advanced(milliseconds: window)
       return now < until ? until : nil
     case .leader(let leader):
@@ -170,19 +172,45 @@ extension RaftMachine {
 
   /// Answers the votes whose time has come: by a vote if the leader is silent, else by a rejection.
   mutating func pollParkedVotes() -> Instant {
-    let isFree = heldUntil == nil
+    let isFree = heldUntil() == nil
     let due = parkedVotes.filter { isFree || now >= $0.deadline }
     guard !due.isEmpty else { return parkedVotes.map(\.deadline).min() ?? .distantFuture }
     parkedVotes.removeAll { isFree || now >= $0.deadline }
     for vote in due {
-      if heldUntil == nil || vote.request.candidateEpoch <= epoch {
-        answer(vote.request, vote.id)
+      let request = vote.request
+      if heldUntil(against: request.candidate.id) == nil || request.candidateEpoch <= epoch {
+        answer(request, vote.id)
       } else {
         let response = VoteResponse(leader: currentLeader, voteGranted: false)
         effects.append(.respond(vote.id, .vote(response)))
+        turnedAway(request.candidateEpoch)
       }
     }
     return parkedVotes.map(\.deadline).min() ?? .distantFuture
+  }
+
+  /// A replica that is ahead in epochs, such as a voter that was removed while it was cut off and
+  /// has called elections since, cannot follow a leader of an epoch that it has left. As long as
+  /// everybody turns it away it stays outside. When that has gone on for long enough, the leader
+  /// stands again, in an epoch above the other's: that costs one round of votes, once.
+  private mutating func turnedAway(_ candidateEpoch: LeaderEpoch) {
+    guard case .leader(var leader) = role else { return }
+    var stray = leader.stray ?? Stray(epoch: candidateEpoch, since: now, last: now)
+    // Silence in between: that one found back, or is gone.
+    if now.milliseconds(since: stray.last) >= 2 * options.fetchTimeoutMs { stray.since = now }
+    stray.epoch = max(stray.epoch, candidateEpoch)
+    stray.last = now
+    leader.stray = stray
+    role = .leader(leader)
+    guard now.milliseconds(since: stray.since) >= 5 * options.fetchTimeoutMs else { return }
+    note(
+      .info,
+      "A replica in epoch \(stray.epoch.rawValue) cannot follow; standing again above that epoch")
+    becomeUnattached(stray.epoch)
+    if case .unattached(var unattached) = role, isVoter {
+      unattached.electionDeadline = now
+      role = .unattached(unattached)
+    }
   }
 
   mutating func take(_ response: VoteResponse, from inflight: Inflight) -> Bool {

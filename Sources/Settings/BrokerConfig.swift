@@ -24,6 +24,8 @@ public struct BrokerConfig: Sendable {
   public let groups: Groups
   public let producers: Producers
   public let metrics: Metrics
+  public let authorization: Authorization
+  public let delegationTokens: DelegationTokens
   public let failureDetection: FailureDetection
   /// What topics without overrides of their own are configured with.
   public let topicDefaults: TopicConfig
@@ -60,6 +62,9 @@ public struct BrokerConfig: Sendable {
     groups = try Groups(values)
     producers = Producers(values)
     metrics = Metrics(values)
+    let isKRaft = quorum.isBroker || quorum.isController
+    authorization = try Authorization(values, isKRaft: isKRaft)
+    delegationTokens = try DelegationTokens(values, isKRaft: isKRaft)
     failureDetection =
       FailureDetection(rawValue: values.name("jackdaw.failure.detection") ?? "") ?? .fast
     topicDefaults = TopicConfig(ConfigValues.topicDefaults(of: values))

@@ -65,7 +65,9 @@ final class Recorder: MetadataListener, Sendable {
       let image = state.image
       return SnapshotContent(
         lastOffset: state.lastOffset, epoch: state.lastEpoch, timestamp: state.lastTimestamp
-      ) { image.records.map { VersionedRecord($0, at: .latestProduction) } }
+      ) { body in
+        try image.forEachRecord { try body(VersionedRecord($0, at: .latestProduction)) }
+      }
     }
   }
 }
@@ -81,7 +83,7 @@ final class TestNode {
 
   init(
     _ id: Int32, directory: String, port: UInt16, voters: VoterSet, isVoter: Bool = true,
-    options: MetadataLogOptions = MetadataLogOptions()
+    options: MetadataLogOptions = MetadataLogOptions(), cleaningIntervalMs: Int64 = 60_000
   ) throws {
     self.id = id
     try FileSystem.createDirectory(directory)
@@ -95,6 +97,7 @@ final class TestNode {
     configuration.options.electionBackoffMaxMs = 100
     var driverOptions = RaftDriverOptions(configuration: configuration, logDirectory: directory)
     driverOptions.log = options
+    driverOptions.cleaningIntervalMs = cleaningIntervalMs
     let made = try RaftDriver(driverOptions)
     driver = made
     group = try EventLoopGroup(count: 1, name: "node\(id)")

@@ -27,6 +27,16 @@ import Testing
   }
 }
 
+@Suite struct RaftKeptSeedsTests {
+  /// Seeds that once found something: a removed voter that had called elections while it was cut
+  /// off, and stayed outside (393, 1940); a vote that arrived when a later epoch had its leader
+  /// (701); a disk that was lost between its replica's acknowledgement and the commit (1523).
+  @Test(arguments: [393, 701, 1523, 1940] as [UInt64])
+  func hold(_ seed: UInt64) {
+    #expect(RaftCluster.run(seed: seed).outcome.violations.isEmpty)
+  }
+}
+
 @Suite struct RaftSabotageTests {
   /// A protocol with a deliberate mistake must not get through: the invariants see it in some seed.
   @Test(arguments: RaftSabotage.allCases)

@@ -53,6 +53,22 @@ def test_a_cut_off_leader_commits_nothing_alone(tmp_path):
     assert any("cut broker" in event["text"] for event in report["events"])
 
 
+def test_a_killed_ensemble_leader_is_replaced(tmp_path):
+    done, report = run_drill(tmp_path, "kill-ensemble-leader", "zookeeper")
+    assert done.returncode == 0 and report["valid"], (report["findings"], report["checks"])
+    assert {check["name"]: check["holds"] for check in report["checks"]}["another server leads"]
+    assert report["znodes"]["acknowledged"] > 200
+
+
+def test_znodes_are_linearizable_under_kills_pauses_and_cut_links(tmp_path):
+    done, report = run_drill(tmp_path, "ensemble-nemesis", "zookeeper", "--seed", "7")
+    assert done.returncode == 0 and report["valid"], (report["findings"], report["checks"])
+    faults = [event["text"] for event in report["events"] if event["kind"] == "fault"]
+    # Every kind of fault met the leader once, and a follower once.
+    for words in ("SIGKILL", "SIGSTOP", "cut ", "nothing reaches", "nothing that"):
+        assert sum(text.startswith(words) for text in faults) == 2, faults
+
+
 @pytest.mark.parametrize("mode", ["zookeeper", "kraft"])
 def test_a_killed_broker_is_missed_long_before_its_session_ends(tmp_path, mode):
     done, report = drill(tmp_path, mode, "failover", "--kills", "3", "--quiet", "3000")

@@ -24,6 +24,7 @@ struct ProduceFrame {
     var logStartOffset: Int64 = -1
   }
 
+  private(set) var transactionalID: String?
   private(set) var acks: Int16 = 0
   private(set) var timeoutMs: Int32 = 0
   private(set) var topics: [Topic] = []
@@ -42,9 +43,10 @@ struct ProduceFrame {
     _ reader: inout ByteReader, version: Int16, names: inout NameCache
   ) throws(ByteError) {
     let flexible = version >= 9
-    // The transactional id says nothing that the batches do not say.
+    // Beside what the batches say, it tells only who may be refused.
+    transactionalID = nil
     if version >= 3, let id = try reader.readNullableTextRange(compact: flexible) {
-      _ = try names.name(at: id, of: reader)
+      transactionalID = try names.name(at: id, of: reader)
     }
     acks = try reader.readInt16()
     timeoutMs = try reader.readInt32()

@@ -77,12 +77,30 @@ final class ProduceOperation: WaitingRequest {
       }
       return
     }
+    let access = context.access
+    if let access, let id = frame.transactionalID, !access.may(.write, .transactionalID, id) {
+      return refuseAll(.transactionalIDAuthorizationFailed)
+    }
     var place = 0
     for topic in frame.topics {
+      if let access, !access.may(.write, .topic, topic.name) {
+        refuse(place..<(place + topic.partitionCount), .topicAuthorizationFailed)
+        place += topic.partitionCount
+        continue
+      }
       for _ in 0..<topic.partitionCount {
         append(place, to: topic.name, context)
         place += 1
       }
+    }
+  }
+
+  private func refuseAll(_ code: ErrorCode) { refuse(0..<frame.rows.count, code) }
+
+  private func refuse(_ places: Range<Int>, _ code: ErrorCode) {
+    for place in places {
+      frame.rows[place].errorCode = code.rawValue
+      failures.append((place, PartitionFailure(code)))
     }
   }
 

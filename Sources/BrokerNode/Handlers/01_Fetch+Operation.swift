@@ -1,4 +1,5 @@
 /// One Fetch request from its first look at the logs to its answer.
+import Authorization
 import Bytes
 import KafkaMessages
 import KafkaProtocol
@@ -56,7 +57,21 @@ final class FetchOperation: WaitingRequest {
   }
 
   func start(_ wanted: [FetchedPartition], _ context: RequestContext) {
-    targets = wanted.map { resolve($0, context.services) }
+    let access = context.access
+    // Followers read everything, by their right to act for the cluster.
+    let isFollower = parameters.followerID != nil
+    let mayFollow = isFollower && access?.mayOnCluster(.clusterAction) ?? true
+    targets = wanted.map { wanted in
+      var target = resolve(wanted, context.services)
+      if let access, target.failure?.code != .unknownTopicID {
+        let isAllowed = isFollower ? mayFollow : access.may(.read, .topic, target.topic)
+        if !isAllowed {
+          target.partition = nil
+          target.failure = PartitionFailure(.topicAuthorizationFailed)
+        }
+      }
+      return target
+    }
     let reads = readAll(on: context.loop)
     if maxWaitMs <= 0 || isComplete(reads) {
       context.reply(response(reads, on: context.loop))

@@ -94,10 +94,12 @@ final class KRaftMembership: ClusterMembership {
     let publisher = MetadataPublisher(
       services: services, placements: DirectoryAssignments(services: services, loop: loop))
     let firstPublished = Signal()
+    let ownLifePublished = Signal()
     let follower = MetadataFollower(for: services.brokerID) { step, done in
       services.replicas.stateChanges.submit {
         publisher.publish(step)
         if step.isFirst { firstPublished.give() }
+        if services.metadata.image.brokers.isAlive(services.brokerID) { ownLifePublished.give() }
         done()
       }
     }
@@ -117,10 +119,18 @@ final class KRaftMembership: ClusterMembership {
     try driver.waitForCatchUp()
     follower.enable()
     firstPublished.wait()
-    services.releaseClients()
+    // Where no broker is alive, a client would be told that there is none, and librdkafka does not
+    // ask again for a long time: it waits until this one is.
+    let isAlone = services.metadata.image.brokers.alive.isEmpty
+    if !isAlone { services.releaseClients() }
     driver.readyToUnfence()
     try driver.waitForUnfencing()
+    // The answer to the heartbeat may come before the record of it.
+    _ = ownLifePublished.wait(ms: Self.longestPublishingMs)
+    if isAlone { services.releaseClients() }
   }
+
+  private static let longestPublishingMs: Int64 = 10_000
 
   /// The epoch of the last run if it stopped cleanly in every directory, else -1 (KIP-966).
   private static func previousEpoch(_ logs: LogManager) -> BrokerEpoch {

@@ -103,9 +103,7 @@ final class MetadataFollower: Sendable {
       let image = state.delta.image
       return SnapshotContent(
         lastOffset: state.offset, epoch: state.epoch, timestamp: state.timestamp
-      ) {
-        image.records.map { VersionedRecord($0, at: image.metadataVersion) }
-      }
+      ) { try image.forEachVersionedRecord($0) }
     }
   }
 

@@ -7,6 +7,11 @@ import Values
 public struct RaftInvariants {
   /// The one history: what any server has applied, in order.
   private(set) var committed: [RaftEntry] = []
+  /// The epoch in which each of them was committed, which may be greater than its own.
+  private var committedIn: [LeaderEpoch] = []
+  /// Up to where replicas have told that their logs are durable. A disk that is lost later does not
+  /// take that back: the model allows one at a time, which a majority survives.
+  private var promised: [ReplicaKey: Offset] = [:]
   private var leaders: [LeaderEpoch: (key: ReplicaKey, life: Int)] = [:]
   private var votes: [Ballot: ReplicaKey] = [:]
   private var offered: [Int: LeaderEpoch] = [:]
@@ -36,7 +41,9 @@ public struct RaftInvariants {
     server.greatestEpoch = max(server.greatestEpoch, epoch)
   }
 
-  /// One leader per epoch; and it has everything that is committed.
+  /// One leader per epoch; and it has everything that was committed in epochs before its own. A
+  /// vote may arrive late, when a later epoch has a leader already: then the late one commits
+  /// nothing any more, and need not have what the other committed.
   mutating func becameLeader(_ server: RaftServer, epoch: LeaderEpoch) {
     if let other = leaders[epoch], other != (server.key, server.life) {
       violated("single leader per epoch", "\(other.key) and \(server.key) lead \(epoch.rawValue)")
@@ -44,7 +51,8 @@ public struct RaftInvariants {
     leaders[epoch] = (server.key, server.life)
     let covered = server.disk.snapshots.last?.id.offset ?? 0
     for offset in Int(covered)..<max(Int(covered), committed.count)
-    where server.disk.entry(at: Offset(offset)) != committed[offset] {
+    where committedIn[offset] < epoch && server.disk.entry(at: Offset(offset)) != committed[offset]
+    {
       return violated(
         "leader completeness",
         "\(server.name) leads \(epoch.rawValue) without the committed record \(offset)")
@@ -71,7 +79,10 @@ public struct RaftInvariants {
     let holders = servers.filter {
       voters.isVoter($0.key) && $0.disk.holdsDurably(entry, at: end - 1)
     }
-    if holders.count < voters.majority {
+    let lost = voters.keys.filter { key in
+      !servers.contains { key.means($0.key) } && promised[key] ?? 0 >= end
+    }
+    if holders.count + lost.count < voters.majority {
       violated(
         "majority reached high watermark",
         "\(end) is on \(holders.map(\.name)) of \(voters.ids.map(\.rawValue))")
@@ -97,6 +108,7 @@ public struct RaftInvariants {
       violated("monotonic epoch", "record \(offset) is older than the one before it")
     }
     committed.append(entry)
+    committedIn.append(server.machine?.epoch ?? entry.epoch)
   }
 
   /// A snapshot is a beginning of the history.
@@ -122,6 +134,8 @@ public struct RaftInvariants {
 
   /// The place a replica fetches from promises that all before it is durable.
   mutating func fetches(from offset: Offset, _ server: RaftServer) {
+    // Of this moment, not the greatest ever: a log may be cut.
+    promised[server.key] = offset
     if !server.isBroker, offset > server.disk.durableEnd {
       violated(
         "fetches from the durable end",

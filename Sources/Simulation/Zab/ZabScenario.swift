@@ -14,8 +14,10 @@ import ZooKeeperProtocol
 //     crash 3            ends servers; what they had not flushed is lost
 //     run 500            lets so many milliseconds pass
 //     write 1 x          a client of server 1 writes
+//     sync 1             a client of server 1 asks it to catch up
 //     isolate 3          parts a server from all others
 //     heal               ends all partitions
+//     proxied            from here on something takes connections for servers that do not listen
 //     slow-disk 40       flushes take so many milliseconds from here on
 //     resign 3           tells a server to stop: a leader finishes what it has proposed first
 //     config 1 2 o4      asks the leader for an ensemble of these servers, observers with an o
@@ -66,6 +68,8 @@ public struct ZabScenario {
       cluster?.advance(to: end)
     case "write":
       if let index = indices.first { cluster?.write(at: index, words.last ?? "") }
+    case "sync":
+      if let index = indices.first { cluster?.sync(at: index) }
     case "isolate":
       if let index = indices.first { cluster?.isolate(index) }
     case "resign":
@@ -74,6 +78,8 @@ public struct ZabScenario {
       if cluster?.reconfigure(to: Array(words.dropFirst())) != true { return ["refused"] }
     case "heal":
       cluster?.network.healAll()
+    case "proxied":
+      cluster?.isProxied = true
     case "slow-disk":
       let delay = Int64(arguments.first ?? 1)
       cluster?.flushMs = delay...delay

@@ -10,6 +10,8 @@ public struct ZabOutcome: Hashable, Sendable {
   /// Writes that a leader acknowledged, and what the one history holds.
   public var acknowledged: Int
   public var committed: Int
+  /// Syncs that were answered.
+  public var synced: Int
   /// Changes of the ensemble among them.
   public var reconfigured: Int
   /// Empty if all invariants held and the ensemble came back.
@@ -30,6 +32,7 @@ extension ZabCluster {
     var cluster = ZabCluster(
       servers: size, observers: observers, spares: isChangeable ? Int(random.next() % 2) : 0,
       seed: random.next(), isChangeable: isChangeable, sabotage: sabotage, recording: recording)
+    cluster.isProxied = random.next() % 4 == 0
     if isChangeable { cluster.schedule(.reconfigure, inMs: 600) }
     cluster.schedule(.client, inMs: 10)
     cluster.schedule(.fault, inMs: 400)
@@ -43,7 +46,8 @@ extension ZabCluster {
     }
     let outcome = ZabOutcome(
       digest: cluster.trace.digest, acknowledged: cluster.acknowledged,
-      committed: cluster.committedCount, reconfigured: cluster.reconfigured,
+      committed: cluster.committedCount, synced: cluster.synced,
+      reconfigured: cluster.reconfigured,
       violations: violations)
     return (outcome, cluster.trace.lines)
   }
