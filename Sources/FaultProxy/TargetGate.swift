@@ -16,8 +16,12 @@ final class TargetGate {
   private var isTrying = false
   private var isOpen = true
   private var isStopped = false
-  /// Between two trials while the member is away, in milliseconds.
-  private static let pauseMs: Int64 = 10
+  /// Trials in a row that found nobody.
+  private var misses = 0
+  /// Between two trials while the member is away, in milliseconds; the second when it has been away
+  /// for long, as the port that only an ensemble's leader opens is on all others.
+  private static let pauseMs: (soon: Int64, late: Int64) = (10, 40)
+  private static let manyMisses = 300
 
   init(of destination: SocketAddress, named target: String, on loop: EventLoop) {
     self.destination = destination
@@ -48,6 +52,7 @@ final class TargetGate {
     do {
       try server.resumeListening()
       isOpen = true
+      misses = 0
     } catch {
       // Another process has the port for the moment.
       ProxyPipes.log.warn("the proxy cannot listen", ["target": target, "reason": "\(error)"])
@@ -63,7 +68,9 @@ final class TargetGate {
   }
 
   private func again() {
-    loop.schedule(afterMs: Self.pauseMs) { [weak self] in self?.attempt() }
+    misses += 1
+    let pause = misses < Self.manyMisses ? Self.pauseMs.soon : Self.pauseMs.late
+    loop.schedule(afterMs: pause) { [weak self] in self?.attempt() }
   }
 
   /// One connection that is closed as soon as it is made.
@@ -73,7 +80,8 @@ final class TargetGate {
     init(_ gate: TargetGate) { self.gate = gate }
 
     func opened(_ connection: Connection) {
-      isMade = true
+      // A connection to a port that nobody listens at may meet itself.
+      isMade = connection.local != connection.peer
       connection.close(.local("the member is there"))
     }
     func received(
@@ -83,6 +91,7 @@ final class TargetGate {
       gate.isTrying = false
       if isMade { return gate.isThere() }
       if case .failed(let error) = reason, error.isRefused { return gate.isAway() }
+      if connection.local == connection.peer { return gate.isAway() }
       gate.again()
     }
   }

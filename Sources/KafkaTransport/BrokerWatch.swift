@@ -138,6 +138,11 @@ public final class BrokerWatch {
 extension BrokerWatch: StreamHandler {
   public func opened(_ connection: Connection) {
     guard let line = connection.context as? Line, lines[line.number] === connection else { return }
+    // Where nobody listens at a port of the kernel's own range, a connection from this machine may
+    // meet itself. It must not be held: the broker could not have its port back.
+    guard connection.local != connection.peer else {
+      return connection.close(.local("connected to itself"))
+    }
     line.isMade = true
     change { probe, effects in
       probe.opened(line: line.number, at: loop.now, into: &effects)
@@ -154,6 +159,7 @@ extension BrokerWatch: StreamHandler {
     lines[line.number] = nil
     if line.isMade { return end(line.number, .closed) }
     if case .failed(let error) = reason, error.isRefused { return end(line.number, .refused) }
+    if connection.local == connection.peer { return end(line.number, .refused) }
     end(line.number, .failed)
   }
 }

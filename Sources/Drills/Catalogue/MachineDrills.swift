@@ -10,8 +10,8 @@ extension DrillCatalogue {
 
   private static let killIsolatedLeader = Drill(
     34, "kill-isolated-leader", "Cut a leader off from its followers, then kill it",
-    breaks: "The leader of partition 0 and the other brokers do not hear each other; before anybody "
-      + "leaves the ISR the leader is killed.",
+    breaks: "The leader of partition 0 and the other brokers do not hear each other; before "
+      + "anybody leaves the ISR the leader is killed.",
     mustHold: "What the leader took in alone was not acknowledged: nothing acknowledged is lost."
   ) { run in
     let leader = try await run.leader()

@@ -71,13 +71,7 @@ public struct DrillRunner: Sendable {
     let replicas = Int16(min(3, cluster.members(.broker).count))
     var configs = ["min.insync.replicas": "\(min(2, replicas))"]
     for (key, value) in drill.load.topicSettings { configs[key] = value }
-    let topic = NewTopic(
-      target.topic, partitions: target.partitions, replicationFactor: replicas, configs: configs)
-    let outcome = try await admin.createTopics([topic])
-    if case .failure(let error)? = outcome[target.topic] {
-      throw DrillProblem("topic \(target.topic) not created: \(error)")
-    }
-    _ = try await admin.cluster.metadata(of: [target.topic], timeoutMs: 30_000)
+    try await target.create(replicas: replicas, configs: configs, admin)
   }
 
   // MARK: Load

@@ -93,12 +93,7 @@ public struct FailoverMeasurement: Sendable {
       "bootstrap.servers": cluster.bootstrap, "request.timeout.ms": "5000",
       "default.api.timeout.ms": "15000", "reconnect.backoff.max.ms": "200",
     ])
-    let topic = NewTopic(
-      target.topic, partitions: target.partitions, replicationFactor: 3,
-      configs: ["min.insync.replicas": "2"])
-    if case .failure(let error)? = try await admin.createTopics([topic])[target.topic] {
-      throw DrillProblem("topic \(target.topic) not created: \(error)")
-    }
+    try await target.create(replicas: 3, configs: ["min.insync.replicas": "2"], admin)
     let run = DrillRun(
       cluster: cluster, options: DrillOptions(), timeline: timeline, target: target,
       recorder: Recorder(), monitor: Monitor(bootstrap: cluster.bootstrap, topic: target.topic),
