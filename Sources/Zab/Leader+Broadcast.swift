@@ -41,7 +41,6 @@ extension Leader {
       commitWhatIsAgreed(&context, into: &effects)
     case .ping:
       touched(packet.data ?? [], into: &effects)
-      heard(packet, index, context, into: &effects)
     case .request:
       requested(packet, by: learner.id, context, into: &effects)
     case .revalidate:
@@ -76,7 +75,7 @@ extension Leader {
         }
       }
       effects.append(.commit(proposal))
-      releaseSyncs(context, into: &effects)
+      releaseSyncs(upTo: proposal.zxid, into: &effects)
     }
     if resignBy != nil, context.history.pending.isEmpty { context.hasResigned = true }
   }
@@ -110,6 +109,32 @@ extension Leader {
     }
   }
 
+  /// Answers when everything proposed so far is committed: what comes after the answer on the
+  /// learner's stream is younger than the sync.
+  mutating func sync(
+    for learner: LearnerID?, _ context: PeerContext, into effects: inout [PeerEffect]
+  ) {
+    guard let last = context.history.pending.last else {
+      return answerSync(learner, into: &effects)
+    }
+    pendingSyncs.append((last.zxid, learner))
+  }
+
+  private mutating func releaseSyncs(upTo zxid: Zxid, into effects: inout [PeerEffect]) {
+    while let first = pendingSyncs.first, first.after <= zxid {
+      pendingSyncs.removeFirst()
+      answerSync(first.learner, into: &effects)
+    }
+  }
+
+  private func answerSync(_ learner: LearnerID?, into effects: inout [PeerEffect]) {
+    if let learner {
+      effects.append(.send(QuorumPacket(.sync, zxid: 0), to: learner))
+    } else {
+      effects.append(.synced)
+    }
+  }
+
   /// Passes on whether a session that a learner has asked about is alive.
   func answer(
     _ id: LearnerID, session: Int64, isValid: Bool, into effects: inout [PeerEffect]
@@ -131,7 +156,7 @@ extension Leader {
     for learner in learners where isBehind(learner, at: now, context) {
       close(learner.id, into: &effects)
     }
-    let packet = pingPacket
+    let packet = QuorumPacket(.ping, zxid: lastProposed.rawValue)
     for learner in learners where learner.isForwarding {
       effects.append(.send(packet, to: learner.id))
     }

@@ -29,8 +29,9 @@ extension Leader {
   ) {
     let id = learners[index].id
     guard admits(learners[index], by: plan, context) else { return close(id, into: &effects) }
-    forgetFormerLife(of: learners[index], into: &effects)
-    guard let index = self.index(of: id) else { return }
+    // What the server acknowledged on an earlier connection does not count any more: it may have to
+    // cut it off now, and acknowledges anew all of it that is still open.
+    acked[learners[index].server] = nil
     learners[index].takesSnapshot = plan.opening == .snapshot
     switch plan.opening {
     case .diff(let zxid):
@@ -55,18 +56,6 @@ extension Leader {
     effects.append(.send(newLeader, to: id))
     learners[index].stage = .synchronizing
     learners[index].deadline = now.advanced(milliseconds: context.timing.initTimeoutMs)
-  }
-
-  /// What a server acknowledged on an earlier connection does not count any more: it may have to
-  /// cut it off now, and acknowledges anew all of it that is still open. Nothing more is to be
-  /// heard from that connection either.
-  private mutating func forgetFormerLife(
-    of learner: LearnerConnection, into effects: inout [PeerEffect]
-  ) {
-    acked[learner.server] = nil
-    for former in learners where former.server == learner.server && former.id != learner.id {
-      close(former.id, into: &effects)
-    }
   }
 
   /// Observers wait for their turn when too many learners are being brought up, by trying again

@@ -8,8 +8,7 @@ import ZooKeeperProtocol
 //   synchronization --a quorum has acknowledged NEWLEADER: UPTODATE--> broadcast
 //
 // Each phase must be over within initLimit. In broadcast, a quorum must have been heard of within
-// syncLimit. Leader+Discovery, +Synchronization and +Broadcast hold the three parts,
-// Leader+Syncs what reads after a sync rely on.
+// syncLimit. Leader+Discovery, +Synchronization and +Broadcast hold the three parts.
 
 /// A learner's connection, as the leader sees it.
 struct LearnerConnection: Sendable {
@@ -41,8 +40,6 @@ struct LearnerConnection: Sendable {
   var deadline: Instant
   /// The oldest proposal sent and not acknowledged, the newest one, and when they were sent.
   var oldestUnacked: (zxid: Zxid, sentAt: Instant)?
-  /// The newest of the leader's rounds that it has answered.
-  var heardRound: Int64 = 0
   var newestUnacked: (zxid: Zxid, sentAt: Instant)?
 
   /// Whether it is the learner's turn to say something; otherwise it waits for others through us.
@@ -88,12 +85,8 @@ struct Leader: Sendable {
   /// How far each voter has acknowledged, in broadcast.
   var acked: [ServerID: Zxid] = [:]
   var lastProposed = Zxid.zero
-  /// Syncs that wait, oldest first.
-  var pendingSyncs: [PendingSync] = []
-  /// The newest round in which followers were asked whether they still follow, and the newest one
-  /// that a quorum has answered.
-  var askedRound: Int64 = 0
-  var heardRound: Int64 = 0
+  /// Syncs that wait for a commit: by whom (nil: a client of the leader itself).
+  var pendingSyncs: [(after: Zxid, learner: LearnerID?)] = []
   var phaseDeadline: Instant
   var nextPing: Instant = .distantFuture
   /// Whom a reconfiguration has put in our place: nothing is committed here any more.

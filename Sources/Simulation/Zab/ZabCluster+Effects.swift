@@ -90,14 +90,6 @@ extension ZabCluster {
       } else {
         invariants.learnerServes(servers[index])
       }
-    case .stopServing:
-      servers[index].syncs = []
-    case .synced:
-      guard !servers[index].syncs.isEmpty else { break }
-      let floor = servers[index].syncs.removeFirst()
-      trace.note(now, "\(servers[index].id) is synced")
-      synced += 1
-      invariants.synced(servers[index], with: floor)
     case .request(_, let data, _):
       propose(Array(data.dropFirst(16)), at: index)
     default:
@@ -197,20 +189,7 @@ extension ZabCluster {
   /// A client writes through a random server, which forwards if it does not lead.
   mutating func offerWrite() {
     schedule(.client, inMs: Int64.random(in: 5...60, using: &random))
-    let index = Int(random.next() % UInt64(servers.count))
-    if random.next() % 4 == 0 { sync(at: index) } else { write(at: index, "") }
-  }
-
-  /// A client asks one server to catch up with all that was committed before.
-  mutating func sync(at index: Int) {
-    guard servers[index].isServing else { return }
-    servers[index].syncs.append(invariants.committed.last?.zxid ?? .zero)
-    if servers[index].isLeading { return step(index, .sync) }
-    var writer = ByteWriter()
-    writer.writeInt64(Int64(index))
-    writer.writeInt32(0)
-    writer.writeInt32(OpCode.sync.rawValue)
-    step(index, .forward(request: writer.array(), authInfo: []))
+    write(at: Int(random.next() % UInt64(servers.count)), "")
   }
 
   /// A client's write through one server, in the form of a forwarded request.

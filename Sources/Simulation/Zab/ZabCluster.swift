@@ -39,8 +39,6 @@ public struct ZabCluster {
   /// Writes offered by clients, and those a leader has answered.
   var offered = 0
   public internal(set) var acknowledged = 0
-  /// Syncs that were answered.
-  public internal(set) var synced = 0
   /// Milliseconds a flush takes.
   var flushMs: ClosedRange<Int64> = 1...8
   var connectAttempts = 0
@@ -133,7 +131,6 @@ public struct ZabCluster {
     servers[index].peer = nil
     servers[index].life += 1
     servers[index].isFlushing = false
-    servers[index].syncs = []
     servers[index].crashCountdown = nil
     servers[index].disk.log.crash(using: &random)
     servers[index].leaderLink = nil

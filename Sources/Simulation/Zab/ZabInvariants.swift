@@ -82,14 +82,6 @@ public struct ZabInvariants {
     }
   }
 
-  /// What is read after a sync is not older than what was committed when the sync was asked for.
-  mutating func synced(_ server: ZabServer, with floor: Zxid) {
-    let last = server.tree.last?.zxid ?? .zero
-    if last < floor {
-      violated("syncs see the past", "\(server.id) is synced at \(last), \(floor) was committed")
-    }
-  }
-
   /// Integrity and primary order, for each addition to the history.
   private mutating func extend(by proposal: Proposal, _ server: ServerID) {
     if proposed[proposal.zxid] != proposal.data {

@@ -14,7 +14,6 @@ import ZooKeeperProtocol
 //     crash 3            ends servers; what they had not flushed is lost
 //     run 500            lets so many milliseconds pass
 //     write 1 x          a client of server 1 writes
-//     sync 1             a client of server 1 asks it to catch up
 //     isolate 3          parts a server from all others
 //     heal               ends all partitions
 //     proxied            from here on something takes connections for servers that do not listen
@@ -68,8 +67,6 @@ public struct ZabScenario {
       cluster?.advance(to: end)
     case "write":
       if let index = indices.first { cluster?.write(at: index, words.last ?? "") }
-    case "sync":
-      if let index = indices.first { cluster?.sync(at: index) }
     case "isolate":
       if let index = indices.first { cluster?.isolate(index) }
     case "resign":

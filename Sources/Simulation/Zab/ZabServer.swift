@@ -35,8 +35,6 @@ struct ZabServer {
   var tree: [Proposal] = []
   /// Logged and not applied, as a driver keeps them.
   var unapplied: [Proposal] = []
-  /// For every sync of its clients that is not answered, what was committed when it came.
-  var syncs: [Zxid] = []
   var gate = DurabilityGate(durable: .zero)
   /// Rises with every start and crash, so that events for a former life are recognised.
   var life = 0

@@ -10,8 +10,6 @@ public struct ZabOutcome: Hashable, Sendable {
   /// Writes that a leader acknowledged, and what the one history holds.
   public var acknowledged: Int
   public var committed: Int
-  /// Syncs that were answered.
-  public var synced: Int
   /// Changes of the ensemble among them.
   public var reconfigured: Int
   /// Empty if all invariants held and the ensemble came back.
@@ -46,8 +44,7 @@ extension ZabCluster {
     }
     let outcome = ZabOutcome(
       digest: cluster.trace.digest, acknowledged: cluster.acknowledged,
-      committed: cluster.committedCount, synced: cluster.synced,
-      reconfigured: cluster.reconfigured,
+      committed: cluster.committedCount, reconfigured: cluster.reconfigured,
       violations: violations)
     return (outcome, cluster.trace.lines)
   }
