@@ -115,6 +115,7 @@ public struct ClientQuotas: Sendable {
   private mutating func sweep(_ now: Instant) {
     guard now.milliseconds(since: sweptAt) >= Self.sweepMs else { return }
     sweptAt = now
+    // The order does not matter: each is dropped or kept by itself.
     for meter in Array(rates.keys) where rates[meter]?.isIdle(at: now) == true {
       rates[meter] = nil
     }
