@@ -10,8 +10,8 @@ extension MetadataImage {
     return records
   }
 
-  /// The same one after the other. Those of topics are made one at a time: in a large cluster all of
-  /// them together would take several times the room of the image.
+  /// The same one after the other. Those of topics are made one at a time: in a large cluster all
+  /// of them together would take several times the room of the image.
   public func forEachRecord<E: Error>(_ body: (MetadataRecord) throws(E) -> Void) throws(E) {
     var records: [MetadataRecord] = []
     appendFeatures(to: &records)

@@ -92,7 +92,13 @@ final class MetadataFeed {
     isReading = true
     defer { isReading = false }
     do {
-      if let snapshot = wantedSnapshot { return try load(snapshot) }
+      if let snapshot = wantedSnapshot {
+        do { return try load(snapshot) } catch {
+          // A newer one may have taken its place meanwhile.
+          guard store.snapshots.last?.id != snapshot else { throw error }
+          return onLoop { $0.read() }
+        }
+      }
       let bytes = try store.read(from: nextOffset, to: committed, maxBytes: Self.chunkBytes)
       let batches = try bytes.withUnsafeBytes { try MetadataBatch.read($0) }
       deliver(batches.filter { $0.lastOffset >= nextOffset })

@@ -24,7 +24,7 @@ public struct RaftDriverOptions: Sendable {
   public var log = MetadataLogOptions()
   /// Where its gauges are registered; nil: nowhere.
   public var metrics: Metrics?
-  /// How often old snapshots and what they stand for are looked for; Kafka looks once a minute, too.
+  /// How often old snapshots and what they stand for are looked for. Kafka looks once a minute.
   public var cleaningIntervalMs: Int64 = 60_000
   /// `socket.request.max.bytes` of what peers answer.
   public var maxResponseBytes = 104_857_600

@@ -161,16 +161,16 @@ public enum SnapshotFile {
   public static func forEachBatchOfWhole(
     _ path: String, _ body: (MetadataBatch) -> Void
   ) throws(StartupError) {
-    var hasHeader: Bool?
-    var hasFooter = false
+    var first: MetadataControl?
+    var last: MetadataControl?
+    var count = 0
     try forEachBatch(path) { batch in
-      if hasHeader == nil {
-        if case .snapshotHeader? = batch.controls.first { hasHeader = true } else { hasHeader = false }
-      }
-      if case .snapshotFooter? = batch.controls.last { hasFooter = true } else { hasFooter = false }
+      if count == 0 { first = batch.controls.first }
+      last = batch.controls.last
+      count += 1
       body(batch)
     }
-    guard hasHeader == true, hasFooter else {
+    guard case .snapshotHeader? = first, case .snapshotFooter? = last else {
       throw StartupError("\(path): a snapshot must begin with a header and end in a footer")
     }
   }

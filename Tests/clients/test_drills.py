@@ -119,3 +119,16 @@ def test_sabotage_needs_consent(tmp_path):
     assert done.returncode == 1 and "a broker that loses data is not started" in done.stderr
     shown = subprocess.run([BIN / "jackdaw-broker", "--help"], capture_output=True, text=True)
     assert "SABOTAGE" not in shown.stdout
+
+
+@pytest.mark.parametrize("name, check", [
+    ("kill-quorum-leader", "every committed topic is there"),
+    ("lose-majority", "no change of metadata was acknowledged"),
+    ("kill-controller", "another controller took over"),
+])
+def test_the_controller_quorum(tmp_path, name, check):
+    done, report = run_drill(tmp_path, name, "kraft")
+    assert done.returncode == 0 and report["valid"], (report["findings"], report["checks"])
+    assert check in {entry["name"] for entry in report["checks"] if entry["holds"]}
+    # Administration went on when it could, and nobody was told a thing that did not happen.
+    assert report["administration"]["acknowledged"] > 0
