@@ -18,7 +18,7 @@ import Values
 /// | connecting | timed out, unreachable, reset | the row is void; idle, backing off |
 /// | up | the line ends | idle for a moment: the suspicion |
 /// | the row is long enough | confirmed | gone |
-/// | gone, and its address answers again | nothing yet: mostly a new process that will register | up |
+/// | gone, and its address answers | nothing yet: mostly a new process, about to register | up |
 /// | gone and up for longer than any session | revoked: it had been alive | up |
 ///
 /// What makes it safe:

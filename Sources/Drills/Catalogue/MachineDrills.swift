@@ -74,8 +74,13 @@ extension DrillCatalogue {
     }
     await run.pause(forMs: run.options.faultMs)
     let at = TopicPartition(run.target.topic, 0)
-    let newest = try await run.admin.cluster.listOffsets([at: .maxTimestamp])[at]?.timestamp ?? 0
-    let ahead = newest - Int64(Date().timeIntervalSince1970 * 1000)
+    var ahead: Int64 = 0
+    // The newest record cannot be seen before it is replicated; under load it often is not yet.
+    await run.wait(upToMs: 10_000) {
+      let found = try await run.admin.cluster.listOffsets([at: .maxTimestamp])[at]
+      ahead = (found?.timestamp ?? 0) - Int64(Date().timeIntervalSince1970 * 1000)
+      return ahead > hour / 2
+    }
     run.check("the leader stamps records with its new time", ahead > hour / 2, "\(ahead) ms ahead")
     await run.pause(forMs: run.options.faultMs)
     run.check("nobody was suspected", run.isFull(run.monitor.latest))
