@@ -96,6 +96,10 @@ bench-metadata: build ## the controller quorum with 100,000 partitions: failover
 	@$(JACKDAW) bench-metadata --directory $(RUN)/bench-metadata
 
 REPORTS ?= $(RUN)/reports
+SCALE ?= 100
+bench-%: build # one shape of load, such as bench-simple; reports in run/reports (MODE=, SCALE=percent)
+	@$(JACKDAW) bench run $* --mode $(MODE) --scale $(SCALE) --directory $(RUN)/bench --report $(REPORTS)
+
 DRILL = $(JACKDAW) drill run --mode $(MODE) --directory $(RUN)/drill-$(MODE) --report $(REPORTS)
 drill: build ## the short set of failover drills; reports in run/reports (MODE=)
 	@$(DRILL) short

@@ -22,6 +22,8 @@ let modules: [Module] = [
   Module(name: "Cryptography", layer: 1, uses: ["COpenSSL"]),
   Module(name: "Telemetry", layer: 1, uses: ["Values", "Containers", "CPlatform"]),
   Module(name: "Settings", layer: 1, uses: ["Values"]),
+  Module(name: "Plots", layer: 1, uses: []),
+  Module(name: "ServerProcess", layer: 1, uses: ["Platform", "Settings", "Telemetry"]),
   // 2 formats
   Module(name: "KafkaProtocol", layer: 2, uses: ["Values", "Bytes"]),
   Module(
@@ -39,7 +41,8 @@ let modules: [Module] = [
     name: "Znodes", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "ZooKeeperProtocol"]),
   Module(
-    name: "Metadata", layer: 3, uses: ["Values", "Bytes", "Containers", "Decision", "KafkaRecords"],
+    name: "Metadata", layer: 3,
+    uses: ["Values", "Bytes", "Containers", "Decision", "KafkaRecords"],
     tests: ["Records"]),
   Module(
     name: "Control", layer: 3,
@@ -47,11 +50,18 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Decision", "Metadata", "KafkaProtocol", "KafkaMessages",
       "KafkaRecords",
     ]),
-  Module(name: "Replication", layer: 3, uses: ["Values", "Containers", "Decision", "KafkaProtocol"]),
+  Module(
+    name: "Authorization", layer: 3,
+    uses: ["Values", "Metadata", "Control", "KafkaProtocol", "KafkaMessages"],
+    tests: ["KafkaRecords"]),
+  Module(
+    name: "Replication", layer: 3, uses: ["Values", "Containers", "Decision", "KafkaProtocol"]),
   Module(
     name: "Groups", layer: 3,
     uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"],
     tests: ["Records"]),
+  Module(
+    name: "Quotas", layer: 3, uses: ["Values", "Metadata"], tests: ["KafkaRecords"]),
   Module(name: "Histories", layer: 3, uses: ["Values"]),
   // 4 input and output
   Module(
@@ -69,13 +79,14 @@ let modules: [Module] = [
     name: "KafkaTransport", layer: 4,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Transport", "KafkaProtocol", "KafkaMessages",
+      "Authorization", "Control",
     ]),
   Module(
     name: "MetadataLog", layer: 4,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
-      "Control", "Raft",
+      "Control", "Authorization", "Raft",
     ]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
@@ -94,22 +105,26 @@ let modules: [Module] = [
     name: "CoordinatorNode", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
+      "ServerProcess",
       "Transport", "HTTP", "ZooKeeperProtocol", "Zab", "Znodes", "Decision", "Compression",
     ]),
   Module(
     name: "ControllerNode", layer: 5,
     uses: [
-      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "Transport", "HTTP",
+      "Values", "Bytes", "Platform", "Cryptography", "Telemetry", "Settings", "ServerProcess",
+      "Transport", "HTTP",
       "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
-      "Control", "Raft", "MetadataLog",
+      "Control", "Raft", "MetadataLog", "Authorization",
     ]),
   Module(
     name: "BrokerNode", layer: 5,
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Cryptography", "Telemetry", "Settings",
+      "ServerProcess",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
       "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
+      "Authorization", "Quotas",
     ],
     tests: ["KafkaClient"]),
   Module(
@@ -121,15 +136,16 @@ let modules: [Module] = [
   Module(
     name: "Drills", layer: 5,
     uses: [
-      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Histories", "FaultProxy",
+      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Plots", "Histories", "FaultProxy",
       "KafkaProtocol", "KafkaMessages", "KafkaClient", "ZooKeeperProtocol", "ZooKeeperClient",
       "LocalCluster",
     ]),
   Module(
     name: "Benchmarks", layer: 5,
     uses: [
-      "Values", "Bytes", "Platform", "Telemetry", "Settings", "KafkaClient", "ZooKeeperProtocol",
-      "ZooKeeperClient", "LocalCluster", "KafkaRecords", "Metadata", "MetadataLog", "Raft",
+      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Plots", "KafkaClient",
+      "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "KafkaRecords", "Metadata",
+      "MetadataLog", "Raft",
     ]),
   Module(
     name: "CommandLineTools", layer: 5,
@@ -188,7 +204,10 @@ let settings: [SwiftSetting] = [
 
 let cModules: [(name: String, target: Target)] = [
   ("CPlatform", .target(name: "CPlatform", cSettings: [.unsafeFlags(["-Werror", "-Wall"])])),
-  ("COpenSSL", .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])])),
+  (
+    "COpenSSL",
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])])
+  ),
 ]
 
 let present = modules.filter { wanted?.contains($0.name) ?? true }

@@ -1,7 +1,7 @@
 /// The command line of `jackdaw-broker`.
-import Dispatch
 import MetadataLog
 import Platform
+import ServerProcess
 import Settings
 import Synchronization
 import Telemetry
@@ -26,16 +26,10 @@ public struct ControllerPart: Sendable {
 
 public enum BrokerCommand {
   private static let log = Log("KafkaServer")
-  private static let syntax = CommandLineSyntax(
-    command: "jackdaw-broker",
+  private static let command = ServerCommand(
+    name: "jackdaw-broker", version: "Kafka 3.9.0",
     summary: "Runs one broker of a cluster, compatible with Kafka 3.9.",
-    flags: [
-      .value("--override", "KEY=VALUE", repeatable: true, "Overrides a key of the file."),
-      .value(
-        "--log-level", "LEVEL", default: "info",
-        "Lines below it are not printed: debug, info, …"),
-    ],
-    operands: ["server.properties"])
+    file: "server.properties", log: log, readsEnvironment: true)
 
   /// Runs until SIGTERM or SIGINT.
   ///
@@ -46,34 +40,12 @@ public enum BrokerCommand {
   public static func run(
     _ arguments: [String], makeController: @escaping ControllerPart.Maker
   ) -> Int32 {
-    Signals.ignoreBrokenPipes()
-    Signals.blockTermination()
-    do {
-      let line = try syntax.parse(arguments)
-      if line.has("--help") {
-        print(syntax.help, terminator: "")
-        return 0
-      }
-      if line.has("--version") {
-        print("jackdaw-broker (Kafka 3.9.0)")
-        return 0
-      }
-      if let level = line.value("--log-level").flatMap({ LogLevel($0) }) { Log.level = level }
-      return try serve(try configuration(line), makeController)
-    } catch {
-      log.error("\(error)")
-      return 1
+    command.run(arguments) { sources, _ in
+      try serve(try configuration(sources), makeController)
     }
   }
 
-  private static func configuration(_ line: ParsedCommandLine) throws -> BrokerConfig {
-    let file = line.operands[0]
-    guard let bytes = try FileSystem.readFile(file) else {
-      throw SettingsError("\(file): no such file")
-    }
-    var sources = SettingSources(try Properties(parsing: bytes, file: file))
-    sources.apply(environment: ProcessInformation.environment)
-    for assignment in line.all("--override") { try sources.override(assignment) }
+  private static func configuration(_ sources: SettingSources) throws -> BrokerConfig {
     let config = try BrokerConfig(sources)
     if config.quorum.isController, !config.quorum.isBroker {
       throw SettingsError(
@@ -87,18 +59,16 @@ public enum BrokerCommand {
     _ config: BrokerConfig, _ makeController: ControllerPart.Maker
   ) throws -> Int32 {
     let loop = try EventLoop(name: "control")
-    let ending = DispatchSemaphore(value: 0)
+    let ending = ProcessEnding()
     let starting = Mutex<(any ClusterMembership)?>(nil)
-    let hasFailed = Atomic<Bool>(false)
     try Signals.onTermination(loop) { _ in
       starting.withLock { $0 }?.abandonStart()
-      ending.signal()
+      ending.end(with: 0)
     }
     let fail: @Sendable (String) -> Void = { why in
       // Without its metadata a broker serves what may be long gone.
       log.error("the metadata log failed: \(why)")
-      hasFailed.store(true, ordering: .relaxed)
-      ending.signal()
+      ending.end(with: 1)
     }
     let controller = config.quorum.isController ? try makeController(config) : nil
     let node = try BrokerNode(config, controlLoop: loop) {
@@ -107,11 +77,11 @@ public enum BrokerCommand {
       return made
     }
     starting.withLock { $0 = nil }
-    ending.wait()
+    let status = ending.wait()
     node.shutdown()
     controller?.stop()
     loop.stop()
-    return hasFailed.load(ordering: .relaxed) ? 1 : 0
+    return status
   }
 
   private static func membership(

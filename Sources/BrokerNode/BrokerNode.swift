@@ -35,6 +35,7 @@ public final class BrokerNode: Sendable {
   ) throws {
     for warning in config.warnings { Log("config").warn(warning) }
     self.controlLoop = controlLoop
+    let sabotage = try Sabotage.wanted(ProcessInformation.environment)
     let parts = try Self.makeParts(config)
     loops = parts.loops
     io = parts.io
@@ -44,7 +45,8 @@ public final class BrokerNode: Sendable {
     membership = try makeMembership(config, controlLoop)
     let identity = try membership.identify(logs)
     services = BrokerServices(
-      identity, config: config, apis: membership.apis, io: io, loopCount: parts.loops.loops.count)
+      identity, config: config, apis: membership.apis, io: io, loopCount: parts.loops.loops.count,
+      sabotage: sabotage)
     link.attach(services)
     services.membership = membership
     try wire()

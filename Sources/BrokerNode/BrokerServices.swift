@@ -1,6 +1,8 @@
 /// What all loops and handlers of a broker share.
+import Authorization
 import KafkaProtocol
 import Metadata
+import MetadataLog
 import Platform
 import Settings
 import Synchronization
@@ -24,6 +26,11 @@ final class BrokerServices: Sendable {
   let io: IOPool
   /// `queued.max.request.bytes`; nil: no bound.
   let inputBudget: InputBudget?
+  /// Nil: none is configured, and everybody may do everything.
+  let authorizer: StandardAuthorizer?
+  /// Nil in every broker but those that drills are tested with.
+  let sabotage: Sabotage?
+  let throttle: ClientThrottle
   /// Knows which controllers are real.
   let controllerGate = ControllerGate()
 
@@ -46,7 +53,8 @@ final class BrokerServices: Sendable {
   }
 
   init(
-    _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int
+    _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int,
+    sabotage: Sabotage? = nil
   ) {
     brokerID = identity.brokerID
     clusterID = identity.clusterID
@@ -54,9 +62,13 @@ final class BrokerServices: Sendable {
     self.config = config
     self.apis = apis
     self.io = io
+    self.sabotage = sabotage
     let queued = config.network.queuedMaxRequestBytes
     inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
     metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
+    throttle = ClientThrottle(
+      sampleCount: config.clientQuotas.sampleCount, sampleMs: config.clientQuotas.sampleMs)
+    authorizer = StandardAuthorizer(config.authorization)
     liveConfig = Mutex(config)
   }
 

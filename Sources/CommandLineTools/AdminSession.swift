@@ -20,12 +20,18 @@ final class AdminSession: Sendable {
     .value("--command-config", "FILE", "Properties for the client."),
   ]
 
+  /// The flag of tools that can ask the controllers themselves (KIP-919).
+  static let controllerFlag = Flag.value(
+    "--bootstrap-controller", "HOST:PORT,…", "Where to find the controllers; in place of brokers.")
+
   /// - Parameter aliases: older names of `--bootstrap-server`, such as `--broker-list`.
   init(_ line: ParsedCommandLine, configFlag: String = "--command-config") async throws {
-    let bootstrap = try AdminSession.bootstrap(line)
+    let bootstrap = try AdminSession.bootstrapProperties(line)
     var properties: [String: String] = [:]
     if let path = line.value(configFlag) { properties = try ClientProperties.read(path) }
-    properties["bootstrap.servers"] = bootstrap
+    properties["bootstrap.servers"] = nil
+    properties["bootstrap.controllers"] = nil
+    properties.merge(bootstrap) { $1 }
     patienceMs = try line.integer("--timeout", in: 1...3_600_000) ?? 30_000
     cluster = try KafkaCluster(try ClientConfig(properties, for: .admin))
     admin = AdminClient(over: cluster, timeoutMs: Int64(patienceMs))
@@ -39,6 +45,19 @@ final class AdminSession: Sendable {
       return servers
     }
     return try line.require("--bootstrap-server")
+  }
+
+  /// The client property that says where to begin: with brokers, or with controllers.
+  static func bootstrapProperties(
+    _ line: ParsedCommandLine
+  ) throws(SettingsError) -> [String: String] {
+    guard let controllers = line.value("--bootstrap-controller") else {
+      return ["bootstrap.servers": try bootstrap(line)]
+    }
+    guard line.value("--bootstrap-server") == nil else {
+      throw SettingsError("only one of --bootstrap-server and --bootstrap-controller is needed")
+    }
+    return ["bootstrap.controllers": controllers]
   }
 
   /// Runs `body` with a session that is closed afterwards, whatever happens.
@@ -94,6 +113,12 @@ final class AdminSession: Sendable {
     try await retrying { [cluster] () throws(ClientError) in
       try await cluster.send(request, to: target)
     }
+  }
+
+  /// The cluster's id, as brokers and controllers tell it.
+  func clusterID() async throws -> String {
+    let type: Int8 = cluster.isOfControllers ? 2 : 1
+    return try await send(DescribeClusterRequest { $0.endpointType = type }).clusterID
   }
 
   // MARK: Topics

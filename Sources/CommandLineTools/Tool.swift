@@ -35,6 +35,7 @@ public enum ToolCatalogue {
     ConsoleProducerTool(),
     ConsoleConsumerTool(),
     ConfigsTool(),
+    AclsTool(),
     ConsumerGroupsTool(),
     GetOffsetsTool(),
     DeleteRecordsTool(),

@@ -3,6 +3,7 @@
 /// Decisions go to the controller's machine, the quorum's own APIs to the Raft driver; a few are
 /// answered from what is committed. An Envelope's content is handled as if its first sender had
 /// asked, for the APIs that brokers forward.
+import Authorization
 import Control
 import KafkaMessages
 import KafkaProtocol
@@ -10,7 +11,7 @@ import KafkaTransport
 import Metadata
 import MetadataLog
 import Platform
-
+import Telemetry
 import Values
 
 struct ControllerApis: Sendable {
@@ -21,16 +22,32 @@ struct ControllerApis: Sendable {
   /// Opened on `loop` only.
   let host: Unchecked<ControllerHost>
   let features: [SupportedFeature]
+  /// Nil: none is configured, and everybody may do everything.
+  let authorizer: StandardAuthorizer?
+  private static let audit = Log("kafka.authorizer.logger")
 
   var table: ServedApis {
     let inner = driver.servedApis + decisions + reads
-    let table = ServedApis(inner)
+    let table = guarded(ServedApis(inner))
     let envelope = ServedApi(EnvelopeRequest.self) { envelope, request in
       table.unpack(envelope, request) { Self.forwardable.contains($0) }
     }
     let listed = inner + [envelope]
     let ranges = listed.map { ($0.api, $0.versions) }
-    return ServedApis(listed + [apiVersions(listing: ranges)])
+    return guarded(ServedApis(listed + [apiVersions(listing: ranges)]))
+  }
+
+  /// Judges whoever asks by what is committed.
+  private func guarded(_ apis: ServedApis) -> ServedApis {
+    guard let authorizer else { return apis }
+    var apis = apis
+    apis.policy = { [view] principal, host, api in
+      Access(
+        authorizer, image: view.current.image, principal: principal.text, host: host,
+        request: api.name
+      ) { Self.audit.info("\($0)") }
+    }
+    return apis
   }
 
   /// What brokers may forward (KIP-590), as in Kafka's own table.
@@ -80,22 +97,25 @@ struct ControllerApis: Sendable {
 
   private var reads: [ServedApi] { [describeCluster] + accessControl }
 
-  /// No authorizer can be configured yet, and Kafka's answer without one is this.
+  /// Without an authorizer nobody would heed the entries, and none are taken.
   private var accessControl: [ServedApi] {
-    let refusal = Refusal(.securityDisabled, "No Authorizer is configured.")
+    guard authorizer != nil else {
+      return [
+        ServedApi(CreateAclsRequest.self) { asked, request in
+          request.answer(asked.refused(noAuthorizer, version: request.version))
+        },
+        ServedApi(DeleteAclsRequest.self) { asked, request in
+          request.answer(asked.refused(noAuthorizer, version: request.version))
+        },
+        ServedApi(DescribeAclsRequest.self) { asked, request in
+          request.answer(asked.refused(noAuthorizer))
+        },
+      ]
+    }
     return [
-      ServedApi(CreateAclsRequest.self) { asked, request in
-        request.answer(asked.refused(refusal, version: request.version))
-      },
-      ServedApi(DeleteAclsRequest.self) { asked, request in
-        request.answer(asked.refused(refusal, version: request.version))
-      },
-      ServedApi(DescribeAclsRequest.self) { _, request in
-        request.answer(
-          DescribeAclsResponse {
-            $0.errorCode = refusal.code.rawValue
-            $0.errorMessage = refusal.message
-          })
+      decided(CreateAclsRequest.self), decided(DeleteAclsRequest.self),
+      ServedApi(DescribeAclsRequest.self) { [view] asked, request in
+        request.answer(asked.answer(from: view.current.image.accessControl))
       },
     ]
   }

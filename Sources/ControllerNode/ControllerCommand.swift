@@ -1,55 +1,25 @@
 /// The command line of `jackdaw-controller`.
-import Dispatch
 import Platform
+import ServerProcess
 import Settings
-import Synchronization
 import Telemetry
 
 public enum ControllerCommand {
   private static let log = Log("KafkaRaftServer")
-  private static let syntax = CommandLineSyntax(
-    command: "jackdaw-controller",
+  private static let command = ServerCommand(
+    name: "jackdaw-controller", version: "Kafka 3.9.0",
     summary: "Runs one KRaft controller of a cluster, compatible with Kafka 3.9.",
-    flags: [
-      .value("--override", "KEY=VALUE", repeatable: true, "Overrides a key of the file."),
-      .value(
-        "--log-level", "LEVEL", default: "info", "Lines below it are not printed: debug, info, …"),
-    ],
-    operands: ["server.properties"])
+    file: "server.properties", log: log, readsEnvironment: true)
 
   /// Runs until SIGTERM or SIGINT.
   ///
   /// - Parameter arguments: Without the command's own name.
   /// - Returns: The process's exit status.
   public static func run(_ arguments: [String]) -> Int32 {
-    Signals.ignoreBrokenPipes()
-    Signals.blockTermination()
-    do {
-      let line = try syntax.parse(arguments)
-      if line.has("--help") {
-        print(syntax.help, terminator: "")
-        return 0
-      }
-      if line.has("--version") {
-        print("jackdaw-controller (Kafka 3.9.0)")
-        return 0
-      }
-      if let level = line.value("--log-level").flatMap({ LogLevel($0) }) { Log.level = level }
-      return try serve(try configuration(line))
-    } catch {
-      log.error("\(error)")
-      return 1
-    }
+    command.run(arguments) { sources, _ in try serve(try configuration(sources)) }
   }
 
-  private static func configuration(_ line: ParsedCommandLine) throws -> BrokerConfig {
-    let file = line.operands[0]
-    guard let bytes = try FileSystem.readFile(file) else {
-      throw SettingsError("\(file): no such file")
-    }
-    var sources = SettingSources(try Properties(parsing: bytes, file: file))
-    sources.apply(environment: ProcessInformation.environment)
-    for assignment in line.all("--override") { try sources.override(assignment) }
+  private static func configuration(_ sources: SettingSources) throws -> BrokerConfig {
     let config = try BrokerConfig(sources)
     let roles = config.identity.processRoles.joined(separator: ",")
     guard config.quorum.isController, !config.quorum.isBroker else {
@@ -65,20 +35,18 @@ public enum ControllerCommand {
   private static func serve(_ config: BrokerConfig) throws -> Int32 {
     for warning in config.warnings { Log("config").warn(warning) }
     let loop = try EventLoop(name: "control")
-    let ending = DispatchSemaphore(value: 0)
-    let hasFailed = Atomic<Bool>(false)
-    try Signals.onTermination(loop) { _ in ending.signal() }
+    let ending = ProcessEnding()
+    try Signals.onTermination(loop) { _ in ending.end(with: 0) }
     let node = try ControllerNode(config) { why in
       log.error("the metadata log failed: \(why)")
-      hasFailed.store(true, ordering: .relaxed)
-      ending.signal()
+      ending.end(with: 1)
     }
     log.info("[KafkaRaftServer nodeId=\(config.identity.brokerID.rawValue)] Kafka Server started")
-    ending.wait()
+    let status = ending.wait()
     log.info("shutting down")
     node.shutdown()
     loop.stop()
     log.info("shut down completed")
-    return hasFailed.load(ordering: .relaxed) ? 1 : 0
+    return status
   }
 }

@@ -40,6 +40,13 @@ final class ControllerHost {
   private var inbox: [QuorumController.Event] = []
   private var isStepping = false
   private var isStopped = false
+  /// Nil when only sessions count.
+  private var watch: BrokerWatch?
+  /// The listener that is tried, where brokers have one of this name; nil: their first.
+  private var watchedListener: String?
+  private var subjects: [BrokerProbe.Subject] = []
+  /// Fenced because their process was gone; unfenced in the same life they would prove us wrong.
+  private var departed: [BrokerProbe.Subject] = []
   /// Told when what is committed has changed, and when another node leads.
   var onChange: (() -> Void)?
   private static let log = Log("QuorumController")
@@ -49,6 +56,37 @@ final class ControllerHost {
     self.loop = loop
     self.view = view
     machine = QuorumController(options: options, seed: UInt64.random(in: 0...UInt64.max))
+  }
+
+  /// On the loop, once: from now on brokers that die are missed before their sessions end.
+  func watchBrokers(listener: String?, sessionTimeoutMs: Int64, metrics: Metrics) {
+    watchedListener = listener
+    watch = BrokerWatch(
+      on: loop, sessionTimeoutMs: sessionTimeoutMs, metrics: metrics,
+      onConfirmed: { [weak self] subject in
+        self?.departed.append(subject)
+        self?.take(.brokerGone(subject.id, subject.epoch))
+      },
+      // The heartbeats of a live broker have unfenced it long ago.
+      onRevoked: { _ in })
+  }
+
+  /// The active controller watches every broker that is not fenced.
+  private func lookAround() {
+    guard let watch else { return }
+    let brokers = machine.isActive ? machine.committed.image.brokers.all : []
+    let wanted = brokers.filter { !$0.isFenced }.compactMap {
+      BrokerProbe.Subject($0, listener: watchedListener)
+    }
+    guard wanted != subjects else { return }
+    for subject in departed where wanted.contains(subject) && !subjects.contains(subject) {
+      Self.log.warn("broker \(subject.id.rawValue), which seemed to be gone, is alive")
+      watch.noteAlive(subject.id, subject.epoch)
+    }
+    departed.removeAll { subject in !brokers.contains { $0.epoch == subject.epoch } }
+    departed.removeAll { wanted.contains($0) && !subjects.contains($0) }
+    subjects = wanted
+    watch.watch(wanted)
   }
 
   /// Decides a request; it is answered when what it led to is committed.
@@ -64,6 +102,7 @@ final class ControllerHost {
   func stop() {
     take(.resigned)
     isStopped = true
+    watch?.close()
     loop.cancel(timer)
   }
 
@@ -132,6 +171,7 @@ final class ControllerHost {
       view.lastOffset = machine.committed.lastOffset
       view.isActive = machine.isActive
     }
+    lookAround()
     onChange?()
   }
 }

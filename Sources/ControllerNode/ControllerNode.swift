@@ -5,6 +5,7 @@
 /// 3. listeners open;
 /// 4. the quorum is joined; whoever leads it is the active controller;
 /// 5. the ready line. Neither a leader nor a majority is waited for: others may start later.
+import Authorization
 import Control
 import Cryptography
 import HTTP
@@ -69,10 +70,18 @@ public final class ControllerNode: Sendable {
       ControllerRegistrar(
         nodeID: config.identity.brokerID, incarnationID: Self.randomID(), endpoints: endpoints,
         features: settings.supportedFeatures, driver: driver, loop: loop, view: view))
+    if config.failureDetection == .fast {
+      loop.perform { [host] in
+        host.value.watchBrokers(
+          listener: config.network.interBrokerListenerName,
+          sessionTimeoutMs: config.quorum.sessionTimeoutMs, metrics: metrics)
+      }
+    }
     made.onChange = { [registrar] in registrar.value.check() }
     let apis = ControllerApis(
       driver: driver, clusterID: identity.clusterID, view: view, loop: loop, host: host,
-      features: settings.supportedFeatures)
+      features: settings.supportedFeatures,
+      authorizer: StandardAuthorizer(config.authorization))
     servers = try Self.listen(config, ports, apis.table, metrics, on: loops)
     ControllerMetrics.register(view, in: metrics)
     metricsServer = servesMetrics ? try Self.serve(metrics, config, on: loops) : nil
@@ -160,6 +169,9 @@ extension ControllerNode {
     options.bootstrapSource = source
     options.brokerSessionTimeoutMs = config.quorum.sessionTimeoutMs
     options.maxIdleIntervalMs = config.quorum.maxIdleIntervalMs
+    options.tokenMaxLifetimeMs = config.delegationTokens.maxLifetimeMs
+    options.tokenExpiryTimeMs = config.delegationTokens.expiryTimeMs
+    options.tokenExpiryCheckIntervalMs = config.delegationTokens.expiryCheckIntervalMs
     options.hooks = Self.hooks(config)
     options.controllerIDs = config.quorum.voters.map { BrokerID($0.id) }
     return options
@@ -171,6 +183,11 @@ extension ControllerNode {
       let keys = ScramKeys(
         saltedPassword: salted, mechanism == .sha256 ? Digest.sha256 : .sha512)
       return (keys.storedKey, keys.serverKey)
+    }
+    if let secret = config.delegationTokens.secretKey {
+      hooks.tokenHMAC = { id in
+        Digest.sha512.authenticate(Array(id.utf8), key: Array(secret.utf8))
+      }
     }
     hooks.describeTopic = { overrides in
       TopicConfig.describe(overrides: overrides, broker: config).map { entry in

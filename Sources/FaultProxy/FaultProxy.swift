@@ -13,6 +13,8 @@ public final class FaultProxy: Sendable {
   public let address: SocketAddress
   public let target: String
   private let server: Server
+  private let home: EventLoop
+  private let gate: LoopConfined<TargetGate>
 
   /// - Parameters:
   ///   - address: where to listen; port 0 lets the kernel choose.
@@ -26,18 +28,27 @@ public final class FaultProxy: Sendable {
     var options = ServerOptions()
     options.name = "proxy of \(target)"
     options.limits.highWaterBytes = .max
+    let home = group.loops[0]
+    let gate = LoopConfined(TargetGate(of: destination, named: target, on: home))
+    self.home = home
+    self.gate = gate
     server = try Server(at: address, on: group, options: options) { loop in
       let pipes = ProxyPipes(
         target: target, destination: destination, rules: rules, sources: sources, loop: loop)
+      pipes.onTargetLost = { home.execute { gate.value.attempt() } }
       rules.observe { loop.execute { pipes.rulesChanged() } }
       return .stream(pipes)
     }
     self.address = server.address
+    home.execute { [server] in gate.value.keep(server) }
   }
 
   public var connectionCount: Int { server.connectionCount }
 
-  public func stop() { server.stop() }
+  public func stop() {
+    home.perform { [gate] in gate.value.stop() }
+    server.stop()
+  }
 }
 
 /// All connections of one proxy on one loop.
@@ -48,6 +59,8 @@ final class ProxyPipes: StreamHandler, @unchecked Sendable {  // confined to `lo
   let sources: SourceFinder
   let loop: EventLoop
   var random = SplitMix(seed: 0x5eed)
+  /// A connection to the member has ended, or was not made.
+  var onTargetLost: () -> Void = {}
   private var pipes: [UInt64: Pipe] = [:]
   static let log = Log("proxy")
 
@@ -135,6 +148,7 @@ final class Pipe {
     inbound.end()
     outbound.sinkIsGone()
     owner.forgetIfDone(self)
+    owner.onTargetLost()
   }
 }
 

@@ -24,12 +24,14 @@ public struct SourceFinder: Sendable {
     return Self.stranger
   }
 
+  /// A busy machine's table has thousands of lines, most of them of connections that have ended:
+  /// the C library looks for the port, and only lines that have it are taken apart.
   private func inode(port: UInt16) -> String? {
     let digits = String(port, radix: 16, uppercase: true)
     let suffix = ":" + String(repeating: "0", count: 4 - digits.count) + digits
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
       guard let bytes = readAll(table) else { continue }
-      for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n").dropFirst() {
+      for line in Self.lines(of: bytes, with: suffix + " ") {
         // sl local_address rem_address st queues timer retransmits uid timeout inode …
         let fields = line.split(separator: " ", omittingEmptySubsequences: true)
         guard fields.count > 9, fields[1].hasSuffix(suffix), fields[9] != "0" else { continue }
@@ -39,19 +41,36 @@ public struct SourceFinder: Sendable {
     return nil
   }
 
+  /// The lines that hold a text, once for each time that they do.
+  static func lines(of bytes: [UInt8], with text: String) -> [String] {
+    var lines: [String] = []
+    (bytes + [0]).withUnsafeBytes { all in
+      let base = all.assumingMemoryBound(to: CChar.self).baseAddress
+      var next = base
+      while let base, let from = next, let found = strstr(from, text) {
+        let at = UnsafePointer(found) - base
+        let start = all[..<at].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        let end = all[at...].firstIndex(of: UInt8(ascii: "\n")) ?? all.count - 1
+        lines.append(String(decoding: all[start..<end], as: UTF8.self))
+        next = UnsafePointer(found) + text.utf8.count
+      }
+    }
+    return lines
+  }
+
   private func holds(_ pid: Int32, _ wanted: String) -> Bool {
-    let folder = "/proc/\(pid)/fd"
-    guard let directory = opendir(folder) else { return false }
+    guard let directory = opendir("/proc/\(pid)/fd") else { return false }
     defer { closedir(directory) }
     var target = [CChar](repeating: 0, count: 64)
     while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      let length = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) {
+          readlinkat(dirfd(directory), $0, &target, target.count - 1)
+        }
       }
-      let length = readlink("\(folder)/\(name)", &target, target.count - 1)
       guard length > 0 else { continue }
-      let text = target[..<length].map { UInt8(bitPattern: $0) }
-      if String(decoding: text, as: UTF8.self) == wanted { return true }
+      target[length] = 0
+      if strcmp(target, wanted) == 0 { return true }
     }
     return false
   }

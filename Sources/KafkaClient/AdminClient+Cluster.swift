@@ -213,7 +213,10 @@ extension AdminClient {
         }
       ]
     }
-    let response = try await sendToAny(request) { ErrorCode($0.errorCode) }
+    let response = try await sendToAny(request) { response in
+      let partition = response.topics.first?.partitions.first?.errorCode
+      return ErrorCode(response.errorCode == 0 ? partition ?? 0 : response.errorCode)
+    }
     try check(response.errorCode, response.errorMessage)
     return response
   }

@@ -34,11 +34,15 @@ public final class AdminClient: Sendable {
   /// The time-out that requests carry.
   var requestTimeoutMs: Int32 { Int32(clamping: cluster.requestTimeoutMs) }
 
-  /// Sends to whichever node is at hand, again while that fails in passing.
+  /// Sends to whichever node is at hand, again while that fails in passing. Among controllers only
+  /// the active one has the answers.
   func sendToAny<Request: KafkaRequest>(
     _ request: Request, maxVersion: Int16? = nil, code: (Request.Response) -> ErrorCode
   ) async throws(ClientError) -> Request.Response {
-    try await cluster.retrying(timeoutMs: timeoutMs) { () throws(ClientError) in
+    if cluster.isOfControllers {
+      return try await cluster.sendToController(request, timeoutMs: timeoutMs, code: code)
+    }
+    return try await cluster.retrying(timeoutMs: timeoutMs) { () throws(ClientError) in
       let response = try await cluster.send(request, to: .any, maxVersion: maxVersion)
       let code = code(response)
       if code.isRetriable { throw ClientError(code) }

@@ -42,6 +42,7 @@ extension KafkaCluster {
     _ topics: [String]?, autoCreate: Bool, timeoutMs: Int64? = nil,
     _ completion: @escaping (Result<ClusterMetadata, ClientError>) -> Void
   ) {
+    if isOfControllers { return fetchControllers(timeoutMs: timeoutMs, completion) }
     let request = MetadataRequest {
       $0.topics = topics.map { names in
         names.sorted().map { name in
@@ -52,6 +53,34 @@ extension KafkaCluster {
     }
     send(request, to: .any, timeoutMs: timeoutMs) { [self] result in
       completion(result.map { adopt($0, isComplete: topics == nil) })
+    }
+  }
+
+  /// Controllers know no topics to tell: what they describe are themselves.
+  private func fetchControllers(
+    timeoutMs: Int64?, _ completion: @escaping (Result<ClusterMetadata, ClientError>) -> Void
+  ) {
+    let request = DescribeClusterRequest { $0.endpointType = 2 }
+    send(request, to: .any, timeoutMs: timeoutMs) { [self] result in
+      completion(
+        result.flatMap { response in
+          let code = ErrorCode(response.errorCode)
+          guard code == .none else {
+            return .failure(ClientError(code, response.errorMessage))
+          }
+          let nodes = MetadataResponse {
+            $0.clusterID = response.clusterID
+            $0.controllerID = response.controllerID
+            $0.brokers = response.brokers.map { node in
+              .init {
+                $0.nodeID = node.brokerID
+                $0.host = node.host
+                $0.port = node.port
+              }
+            }
+          }
+          return .success(adopt(nodes, isComplete: false))
+        })
     }
   }
 

@@ -29,6 +29,8 @@ public final class KafkaCluster: @unchecked Sendable {  // mutable state: confin
 
   /// Nodes to begin with, under negative ids.
   let bootstrap: [ClusterMetadata.Node]
+  /// Begun with `bootstrap.controllers`: the nodes are those of a KRaft quorum (KIP-919).
+  public let isOfControllers: Bool
   private var connections: [Int32: BrokerConnection] = [:]
   private var backoffs: [Int32: Backoff] = [:]
   private let limits: ConnectionLimits
@@ -61,6 +63,7 @@ public final class KafkaCluster: @unchecked Sendable {  // mutable state: confin
     let list = servers.isEmpty ? config.list("bootstrap.controllers") : servers
     for entry in list { nodes.append(try Self.node(entry, id: -1 - Int32(nodes.count))) }
     guard !nodes.isEmpty else { throw .configuration("bootstrap.servers: none given") }
+    isOfControllers = servers.isEmpty
     bootstrap = nodes
     requestTimeoutMs = config.integer("request.timeout.ms")
     retryBackoffMs = config.integer("retry.backoff.ms")

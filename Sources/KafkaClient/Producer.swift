@@ -127,6 +127,20 @@ public final class Producer: @unchecked Sendable {  // `sender` is touched on th
     }
   }
 
+  /// Takes a record in, as `enqueue` does; waits while `buffer.memory` is used up.
+  public func enqueueWhenThereIsRoom(
+    _ record: ProducerRecord, _ report: @escaping DeliveryReport
+  ) async throws(ClientError) {
+    while true {
+      do throws(ClientError) {
+        return try enqueue(record, report)
+      } catch {
+        guard case .bufferFull = error else { throw error }
+      }
+      await waitForSpace()
+    }
+  }
+
   /// Waits until some of `buffer.memory` has been given back.
   public func waitForSpace() async {
     // While somebody waits, batches go without lingering.

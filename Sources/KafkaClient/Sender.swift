@@ -32,6 +32,8 @@ final class Sender {
     var isRecovering = false
     var retryAt = Instant.zero
     var nextSequence: Int32 = 0
+    /// The partition's leader has taken a batch with the present producer id and epoch.
+    var isKnown = false
   }
 
   let cluster: KafkaCluster
@@ -138,7 +140,10 @@ final class Sender {
       guard lane.inFlight.isEmpty else { return nil }
       if lane.retries.isEmpty { lane.isRecovering = false }
     }
-    guard lane.inFlight.count < options.maxInFlight else { return nil }
+    // A broker takes any sequence from a producer that it does not know. Were a second batch under
+    // way when the very first fails, it would be taken, and the first never (KAFKA-14359).
+    let limit = options.isIdempotent && !lane.isKnown ? 1 : options.maxInFlight
+    guard lane.inFlight.count < limit else { return nil }
     guard lane.retryAt <= loop.now else {
       next = min(next, lane.retryAt)
       return nil
@@ -275,6 +280,7 @@ final class Sender {
 
   private func succeeded(_ batch: ProducerBatch, baseOffset: Int64, logAppendTime: Int64) {
     leave(batch)
+    lanes[batch.partition]?.isKnown = true
     settle(batch) { $0.succeed(baseOffset: baseOffset, logAppendTime: logAppendTime) }
   }
 
@@ -364,6 +370,7 @@ final class Sender {
   func resetSequences() {
     for partition in lanes.keys.sorted() {
       lanes[partition]?.nextSequence = 0
+      lanes[partition]?.isKnown = false
       lanes[partition]?.isRecovering = false
       for batch in lanes[partition]?.retries ?? [] { batch.unseal() }
     }

@@ -2,6 +2,7 @@
 ///
 /// One object serves all connections of one listener on one loop. Every answer has its place parked
 /// when the request comes, so handlers may answer in any order and the client sees its own.
+import Authorization
 import Bytes
 import KafkaMessages
 import KafkaProtocol
@@ -55,7 +56,7 @@ public final class RequestServer: FrameHandler {
       clientHost: connection.peer.ip.description, listener: listener, reply: reply,
       isForwarded: false)
     guard isServed else { return Self.refuseVersion(request, entry.versions) }
-    do throws(ByteError) { try entry.run(&reader, request) } catch {
+    do throws(ByteError) { try entry.run(&reader, request, apis.access(of: request)) } catch {
       throw .malformed("\(api.name) v\(header.apiVersion): \(error)")
     }
   }
@@ -84,6 +85,10 @@ public final class RequestServer: FrameHandler {
 }
 
 extension ServedApis {
+  fileprivate func access(of request: ServerRequest) -> Access? {
+    policy?(request.principal, request.clientHost, request.api)
+  }
+
   /// Unpacks an Envelope and runs what is in it, as the client who first sent it.
   ///
   /// Answers INVALID_REQUEST for a payload that is no request, or of an API that `allowed` denies,
@@ -117,7 +122,7 @@ extension ServedApis {
           api: api, version: header.apiVersion, correlationID: header.correlationID,
           clientID: header.clientID, principal: principal, clientHost: host.description,
           listener: outer.listener, reply: reply, isForwarded: true)
-        try entry.run(&reader, inner)
+        try entry.run(&reader, inner, self.access(of: inner))
       }
     } catch {
       refuse(.invalidRequest)

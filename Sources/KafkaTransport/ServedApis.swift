@@ -1,4 +1,5 @@
 /// What a controller serves: by number, and as ApiVersions lists it.
+import Authorization
 import Bytes
 import KafkaProtocol
 
@@ -6,7 +7,7 @@ import KafkaProtocol
 public struct ServedApi: Sendable {
   public let api: ApiKey
   public let versions: ClosedRange<Int16>
-  let run: @Sendable (inout ByteReader, ServerRequest) throws(ByteError) -> Void
+  let run: @Sendable (inout ByteReader, ServerRequest, Access?) throws(ByteError) -> Void
 
   /// - Parameters:
   ///   - versions: those served; by default all stable ones.
@@ -18,8 +19,29 @@ public struct ServedApi: Sendable {
   ) {
     api = R.apiKey
     self.versions = versions ?? R.apiKey.schema.stableVersions ?? R.validVersions
-    run = { (reader, request) throws(ByteError) in
-      handle(try R(from: &reader, version: request.version), request)
+    run = { (reader, request, access) throws(ByteError) in
+      let asked = try R(from: &reader, version: request.version)
+      guard let access else { return handle(asked, request) }
+      Self.judge(asked, request, access, handle)
+    }
+  }
+}
+
+extension ServedApi {
+  /// Serves what the asker may have of a request.
+  private static func judge<R: KafkaRequest>(
+    _ asked: R, _ request: ServerRequest, _ access: Access,
+    _ handle: @Sendable (R, ServerRequest) -> Void
+  ) {
+    guard let (rest, restriction) = AccessGate.judge(asked, access, version: request.version)
+    else { return handle(asked, request) }
+    switch restriction {
+    case .serve: handle(rest, request)
+    case .refuse(let response): request.answer(response)
+    case .amend(let amendment):
+      var request = request
+      request.reply.amendment = amendment
+      handle(rest, request)
     }
   }
 }
@@ -27,6 +49,9 @@ public struct ServedApi: Sendable {
 /// The whole table.
 public struct ServedApis: Sendable {
   private let entries: [ServedApi?]
+  /// What an asker may do; nil: everything, as no authorizer is configured. Called for each request
+  /// with the asker's principal and address, and the API.
+  public var policy: (@Sendable (RequestPrincipal, String, ApiKey) -> Access)?
   /// In order of their numbers.
   public let listed: [ServedApi]
 

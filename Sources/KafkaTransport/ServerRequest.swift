@@ -3,6 +3,7 @@
 /// Handlers here answer from whichever thread decides, so a request is a value that may travel. It
 /// came over a connection of its own or within an Envelope (KIP-590); the handler does not see the
 /// difference but in `principal` and `clientHost`, which are the original client's.
+import Authorization
 import Bytes
 import KafkaMessages
 import KafkaProtocol
@@ -74,9 +75,15 @@ public struct ServerReply: Sendable {
   let sink: Sink
   /// Called when the answer is given, on the thread that gives it.
   let onAnswer: (@Sendable () -> Void)?
+  /// What the answer lacks because the asker may not have it, or has because something was left out
+  /// of the request; nil: nothing.
+  var amendment: (@Sendable (any KafkaResponse) -> any KafkaResponse)?
 
   /// Gives the answer, in the request's version.
-  public func send(_ response: some KafkaResponse) { send(response, version: version) }
+  public func send(_ response: some KafkaResponse) {
+    guard let amendment else { return send(response, version: version) }
+    send(amendment(response), version: version)
+  }
 
   func send(_ response: some KafkaResponse, version: Int16) {
     onAnswer?()
@@ -141,7 +148,7 @@ public struct ServerRequest: Sendable {
   public let clientHost: String
   /// The name of the listener that it came in by.
   public let listener: String
-  public let reply: ServerReply
+  public internal(set) var reply: ServerReply
   /// It came within an Envelope.
   public let isForwarded: Bool
 

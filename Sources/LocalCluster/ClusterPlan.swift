@@ -36,6 +36,9 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
   /// members, which then listen so much further up (fault proxies).
   public var proxyOffset: Int?
 
+  /// Whether the members' clocks can be made to jump.
+  public var hasMovableClocks: Bool?
+
   public init(
     mode: ClusterMode = .zookeeper, brokers: Int = 3, coordinators: Int = 3,
     brokerPort: Int = 9092, coordinationPort: Int = 2181, metricsPort: Int = 9404
@@ -222,6 +225,11 @@ public struct ClusterFolder: Sendable {
       case .broker: "server.properties"
       }
     return folder(of: member).appending(path: name)
+  }
+
+  /// What a movable clock of the member is off by.
+  public func clock(of member: ClusterMember) -> URL {
+    folder(of: member).appending(path: "clock-offset")
   }
 
   public var exists: Bool { FileManager.default.fileExists(atPath: planFile.path) }

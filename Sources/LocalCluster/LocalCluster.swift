@@ -60,7 +60,8 @@ public struct LocalCluster: Sendable {
       try refuseTakenPorts(of: member)
       try plan.prepare(member, in: folder)
       logStarts[member.name] = process(member).logSize
-      try process(member).start(executables: executables)
+      try process(member).start(
+      executables: executables, hasMovableClock: plan.hasMovableClocks == true)
     }
     try waitForStore(plan, logStarts, deadline, progress)
     let all = Set((1...plan.brokers).map(Int32.init))

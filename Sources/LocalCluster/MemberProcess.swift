@@ -43,13 +43,18 @@ struct MemberProcess {
   }
 
   /// Starts it detached from the terminal, with its log appended to the member's file.
-  func start(executables: URL) throws {
+  ///
+  /// - Parameter hasMovableClock: whether its time of day can be set by `setClock`.
+  func start(executables: URL, hasMovableClock: Bool) throws {
     let path = executables.appending(path: member.executable).path
     guard FileManager.default.isExecutableFile(atPath: path) else {
       throw ClusterProblem("\(path) is missing: build it first (make build)")
     }
+    var environment = ProcessInformation.environment
+    if hasMovableClock { environment[ClockOffset.variable] = folder.clock(of: member).path }
     let child = try ChildProcess.start(
-      path, [folder.config(of: member).path], output: folder.log(of: member).path, detached: true)
+      path, [folder.config(of: member).path], environment: environment,
+      output: folder.log(of: member).path, detached: true)
     try Data("\(child.id)\n".utf8).write(to: folder.pidFile(of: member), options: .atomic)
   }
 

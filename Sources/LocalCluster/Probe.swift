@@ -52,18 +52,40 @@ enum Probe {
   }
 
   /// One request on a connection of its own; nil when there is no answer in time.
-  private static func ask<R: KafkaRequest>(
+  static func ask<R: KafkaRequest>(
     _ request: R, version: Int16, port: Int, limitMs: Int
   ) -> R.Response? {
-    guard let wire = connect(port: port, limitMs: limitMs) else { return nil }
+    guard let wire = post(request, version: version, port: port, limitMs: limitMs) else {
+      return nil
+    }
     defer { close(wire) }
+    return collect(R.self, version: version, from: wire)
+  }
+
+  /// Sends a request on a connection of its own, and leaves the answer for `collect`.
+  /// - Returns: the connection's descriptor, the caller's to close; nil when nobody took it.
+  static func post<R: KafkaRequest>(
+    _ request: R, version: Int16, port: Int, limitMs: Int
+  ) -> Int32? {
+    guard let wire = connect(port: port, limitMs: limitMs) else { return nil }
     var writer = ByteWriter()
     let frame = writer.beginFrame()
     RequestHeader(apiKey: R.apiKey, apiVersion: version, correlationID: 1, clientID: nil)
       .write(to: &writer)
     request.write(to: &writer, version: version)
     writer.endFrame(frame)
-    guard sendAll(wire, writer.array()), let size = receiveExactly(wire, 4) else { return nil }
+    guard sendAll(wire, writer.array()) else {
+      close(wire)
+      return nil
+    }
+    return wire
+  }
+
+  /// The answer to what was posted; nil when it has not come within the connection's limit.
+  static func collect<R: KafkaRequest>(
+    _ type: R.Type, version: Int16, from wire: Int32
+  ) -> R.Response? {
+    guard let size = receiveExactly(wire, 4) else { return nil }
     var sizeReader = ByteReader(size.span.bytes)
     guard let length = try? sizeReader.readInt32(), (4...(1 << 20)).contains(length),
       let body = receiveExactly(wire, Int(length))

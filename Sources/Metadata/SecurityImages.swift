@@ -51,6 +51,8 @@ public struct ClientQuotasImage: Equatable, Sendable {
 
   public init() {}
 
+  public var isEmpty: Bool { byEntity.isEmpty }
+
   /// Every entity with a limit, in order.
   public var entities: [QuotaEntity] { byEntity.keys.sorted() }
 
@@ -124,58 +126,6 @@ public struct ScramImage: Equatable, Sendable {
     guard let mechanism = ScramMechanism(rawValue: record.mechanism) else { return }
     byUser[record.name]?[mechanism] = nil
     if byUser[record.name]?.isEmpty == true { byUser[record.name] = nil }
-  }
-}
-
-// MARK: Access control
-
-/// One access control entry with its id; numbers are those of the wire.
-public struct AccessControlEntry: Hashable, Sendable {
-  public var resourceType: Int8
-  public var resourceName: String
-  public var patternType: Int8
-  public var principal: String
-  public var host: String
-  public var operation: Int8
-  public var permissionType: Int8
-
-  public init(_ record: AccessControlEntryRecord) {
-    resourceType = record.resourceType
-    resourceName = record.resourceName
-    patternType = record.patternType
-    principal = record.principal
-    host = record.host
-    operation = record.operation
-    permissionType = record.permissionType
-  }
-}
-
-/// Entries by their ids; the authorizer keeps its own index by resource.
-public struct AccessControlImage: Equatable, Sendable {
-  private var byID: [Uuid: AccessControlEntry] = [:]
-  /// How many ids each entry has: one, unless two logs were joined.
-  private var entries: [AccessControlEntry: Int] = [:]
-
-  public init() {}
-
-  public var ids: [Uuid] { byID.keys.sorted() }
-
-  public subscript(id: Uuid) -> AccessControlEntry? { byID[id] }
-
-  /// Whether there is such an entry, under whatever id.
-  public func contains(_ entry: AccessControlEntry) -> Bool { entries[entry] != nil }
-
-  mutating func apply(_ record: AccessControlEntryRecord) {
-    remove(record.id)
-    let entry = AccessControlEntry(record)
-    byID[record.id] = entry
-    entries[entry, default: 0] += 1
-  }
-
-  mutating func remove(_ id: Uuid) {
-    guard let entry = byID.removeValue(forKey: id) else { return }
-    let left = (entries[entry] ?? 1) - 1
-    entries[entry] = left == 0 ? nil : left
   }
 }
 

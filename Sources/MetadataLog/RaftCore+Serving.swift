@@ -29,13 +29,15 @@ extension RaftCore {
     case .fetchSnapshot(let answer):
       asker.answer(RaftWire.encode(answer, bytes: try bytes(answer), listener: listener))
     case .addVoter(let answer):
-      asker.answer(
+      answerAsLeader(
+        asker, answer.error,
         AddRaftVoterResponse {
           $0.errorCode = answer.error.rawValue
           $0.errorMessage = answer.text
         })
     case .removeVoter(let answer):
-      asker.answer(
+      answerAsLeader(
+        asker, answer.error,
         RemoveRaftVoterResponse {
           $0.errorCode = answer.error.rawValue
           $0.errorMessage = answer.text
@@ -43,10 +45,20 @@ extension RaftCore {
     case .updateVoter(let answer): asker.answer(RaftWire.encode(answer, listener: listener))
     case .describeQuorum(let answer):
       let (now, wall) = (Clock.now(), Clock.wallNow())
-      asker.answer(
+      answerAsLeader(
+        asker, answer.error,
         RaftWire.encode(answer) { wall.milliseconds - now.milliseconds(since: $0) })
     case .apiVersions: break
     }
+  }
+
+  /// What only the leader can answer, and a broker may have passed on to a node that is none any
+  /// more: the broker then asks the next one, instead of troubling its client.
+  private func answerAsLeader(
+    _ asker: ServerRequest, _ error: ErrorCode, _ response: some KafkaResponse
+  ) {
+    if error == .notLeaderOrFollower { return asker.reply.refuseAsNotController(response) }
+    asker.answer(response)
   }
 
   private func records(_ answer: Raft.FetchResponse) throws -> [UInt8] {

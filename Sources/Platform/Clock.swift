@@ -8,7 +8,7 @@ public enum Clock {
 
   /// The time of day.
   public static func wallNow() -> WallTime {
-    WallTime(milliseconds: read(CLOCK_REALTIME) / 1_000_000)
+    WallTime(milliseconds: read(CLOCK_REALTIME) / 1_000_000 + ClockOffset.milliseconds)
   }
 
   /// Processor time this process has used, all threads, in nanoseconds.

@@ -13,6 +13,12 @@ public enum ProcessInformation {
     return pages * Int64(sysconf(Int32(_SC_PAGESIZE)))
   }
 
+  /// Lets a process of this user write no file beyond so many bytes; nil: as large as it may.
+  /// False when there is no such process, or it is not this user's.
+  public static func limitFileSize(of id: Int32, bytes: UInt64?) -> Bool {
+    platform_limit_file_size(id, bytes ?? .max) == 0
+  }
+
   /// Resident memory of another process in bytes; nil when there is none of that id.
   public static func residentBytes(of id: Int32) -> Int64? {
     guard let text = smallFile("/proc/\(id)/statm") else { return nil }
@@ -32,6 +38,28 @@ public enum ProcessInformation {
       return nil
     }
     return (user + system) * (1_000_000_000 / Int64(sysconf(Int32(_SC_CLK_TCK))))
+  }
+
+  /// Processor time of this process in nanoseconds, user and system.
+  public static var ownProcessorNanoseconds: Int64 { processorNanoseconds(of: getpid()) ?? 0 }
+
+  /// The most memory that a process ever had resident, in bytes.
+  public static func peakResidentBytes(of id: Int32) -> Int64? {
+    guard let text = smallFile("/proc/\(id)/status") else { return nil }
+    return number(after: "VmHWM:", in: text).map { $0 * 1024 }
+  }
+
+  /// Bytes that a process has caused to be written to disks; nil where that may not be read.
+  public static func writtenBytes(of id: Int32) -> Int64? {
+    guard let text = smallFile("/proc/\(id)/io") else { return nil }
+    return number(after: "write_bytes:", in: text)
+  }
+
+  private static func number(after name: String, in text: String) -> Int64? {
+    for line in text.split(separator: "\n") where line.hasPrefix(name) {
+      return Int64(line.dropFirst(name.count).split(whereSeparator: { " \t".contains($0) })[0])
+    }
+    return nil
   }
 
   /// Open descriptors; 0 where /proc is not mounted.

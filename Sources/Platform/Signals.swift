@@ -6,6 +6,10 @@ public enum Signals {
   /// Makes writing to a closed socket or pipe an error instead of death. Every loop sees to it.
   public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 
+  /// Makes writing beyond the process's limit for files an error (EFBIG) instead of death: a limit
+  /// is a full disk, which a broker survives.
+  public static func ignoreFileSizeLimits() { signal(SIGXFSZ, SIG_IGN) }
+
   /// Keeps SIGTERM and SIGINT from their default action, in this thread and all that it starts.
   /// Called in `main` before any loop starts; `onTermination` then receives them.
   public static func blockTermination() {

@@ -291,6 +291,14 @@ extension BrokerConfig {
     }
   }
 
+  /// How brokers that died are missed: `jackdaw.failure.detection`.
+  public enum FailureDetection: String, Sendable {
+    /// A listener that refuses connections, when it has taken them before, proves a death.
+    case fast
+    /// Only the end of a session counts.
+    case session
+  }
+
   /// Where metrics are served.
   public struct Metrics: Sendable {
     public let host: String

@@ -24,6 +24,10 @@ public struct BrokerConfig: Sendable {
   public let groups: Groups
   public let producers: Producers
   public let metrics: Metrics
+  public let authorization: Authorization
+  public let delegationTokens: DelegationTokens
+  public let failureDetection: FailureDetection
+  public let clientQuotas: ClientQuotas
   /// What topics without overrides of their own are configured with.
   public let topicDefaults: TopicConfig
 
@@ -59,6 +63,12 @@ public struct BrokerConfig: Sendable {
     groups = try Groups(values)
     producers = Producers(values)
     metrics = Metrics(values)
+    let isKRaft = quorum.isBroker || quorum.isController
+    authorization = try Authorization(values, isKRaft: isKRaft)
+    clientQuotas = ClientQuotas(values)
+    delegationTokens = try DelegationTokens(values, isKRaft: isKRaft)
+    failureDetection =
+      FailureDetection(rawValue: values.name("jackdaw.failure.detection") ?? "") ?? .fast
     topicDefaults = TopicConfig(ConfigValues.topicDefaults(of: values))
     if log.directories.count != Set(log.directories).count {
       warnings.append("log.dirs: a directory is named twice")

@@ -63,10 +63,10 @@ extension ConfigTable {
       Fetch connections to each leader.
     producer.purgatory.purge.interval.requests int 1000 * fixed medium -
       parked replies leave as soon as they are answered
-    quota.window.num int 11 1.. fixed low -
-      client quotas are not enforced yet, so nothing reads this
-    quota.window.size.seconds int 1 1.. fixed low -
-      client quotas are not enforced yet, so nothing reads this
+    quota.window.num int 11 1.. fixed low +
+      Samples over which the rates of clients with a quota are measured.
+    quota.window.size.seconds int 1 1.. fixed low +
+      How long each of them is.
     replica.alter.log.dirs.io.max.bytes.per.second long 9223372036854775807 0.. broker medium -
       replicas are not moved between directories yet
     replica.fetch.backoff.ms int 1000 0.. fixed medium +

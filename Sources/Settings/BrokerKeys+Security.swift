@@ -3,24 +3,24 @@ extension ConfigTable {
   ///
   /// The notation is explained at `ConfigTable`.
   static let securityKeys = """
-    allow.everyone.if.no.acl.found bool false * fixed medium -
-      access control lists are not enforced yet, so nothing reads this
-    authorizer.class.name string "" * fixed low !
-      access control lists are not enforced yet: remove this key
+    allow.everyone.if.no.acl.found bool false * fixed medium +
+      Whether a resource that no entry is about is everybody's.
+    authorizer.class.name string "" * fixed low +
+      Who enforces access control lists: StandardAuthorizer, or nobody.
     connection.failed.authentication.delay.ms int 100 0.. fixed low -
       connections do not authenticate yet, so none can fail to
     connections.max.reauth.ms long 0 * fixed medium -
       connections do not authenticate yet, so there is nothing to repeat
-    delegation.token.expiry.check.interval.ms long 3600000 1.. fixed low -
-      delegation tokens are not issued yet, so nothing reads this
-    delegation.token.expiry.time.ms long 86400000 1.. fixed medium -
-      delegation tokens are not issued yet, so nothing reads this
-    delegation.token.master.key password null * fixed medium !
-      delegation tokens are not supported yet: remove this key
-    delegation.token.max.lifetime.ms long 604800000 1.. fixed medium -
-      delegation tokens are not issued yet, so nothing reads this
-    delegation.token.secret.key password null * fixed medium !
-      delegation tokens are not supported yet: remove this key
+    delegation.token.expiry.check.interval.ms long 3600000 1.. fixed low +
+      How often a controller looks for delegation tokens that have expired.
+    delegation.token.expiry.time.ms long 86400000 1.. fixed medium +
+      How long a delegation token is valid before it has to be renewed.
+    delegation.token.master.key password null * fixed medium +
+      Older name of delegation.token.secret.key.
+    delegation.token.max.lifetime.ms long 604800000 1.. fixed medium +
+      How long a delegation token can be renewed.
+    delegation.token.secret.key password null * fixed medium +
+      From which delegation tokens are made; the same on all nodes.
     password.encoder.cipher.algorithm string AES/CBC/PKCS5Padding * fixed low -
       no dynamic password setting is stored yet, so nothing reads this
     password.encoder.iterations int 4096 1024.. fixed low -
@@ -155,8 +155,8 @@ extension ConfigTable {
       TLS listeners are not served yet: remove this key
     ssl.truststore.type string JKS * broker medium !
       TLS listeners are not served yet: remove this key
-    super.users string "" * fixed medium -
-      access control lists are not enforced yet, so nothing reads this
+    super.users string "" * fixed medium +
+      Principals that may do everything, as User:name;User:name.
     zookeeper.ssl.cipher.suites list null * fixed low +
       Cipher suites by their IANA names; the library's choice unless given.
     zookeeper.ssl.client.enable bool false * fixed medium +

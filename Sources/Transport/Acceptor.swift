@@ -62,6 +62,15 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
     if home.isCurrent { closing() } else { home.perform(closing) }
   }
 
+  /// Listens again at an address; nothing happens when it does.
+  /// - Precondition: on the accepting loop.
+  func resume(at address: SocketAddress) throws(SystemError) {
+    guard socket == nil else { return }
+    socket = try Socket.listening(at: address, backlog: options.backlog)
+    spare = try? File("/dev/null")
+    listen()
+  }
+
   func closeAll() {
     for loop in group.loops {
       loop.perform { [self] in

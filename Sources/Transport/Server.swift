@@ -64,6 +64,10 @@ public final class Server: Sendable {
   /// Stops listening. Connections stay.
   public func stopListening() { acceptor.stop() }
 
+  /// Listens again, at the same address, after `stopListening`.
+  /// - Precondition: on the group's first loop.
+  public func resumeListening() throws(SystemError) { try acceptor.resume(at: address) }
+
   /// Stops listening and closes all connections; returns when they are closed.
   /// - Precondition: not on one of the loops.
   public func stop() {

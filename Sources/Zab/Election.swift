@@ -116,8 +116,11 @@ public struct Election: Sendable {
   ) {
     guard !isRetired else { return }
     guard membership.isVoter(sender) else {
-      // An observer asks; its own vote does not matter.
-      effects.append(.notify(own(as: state), to: sender))
+      // An observer asks; its own vote does not matter. Only a question is answered, and only by a
+      // voter: two servers that take each other for observers would talk without end.
+      if notification.state == .looking, membership.isVoter(own) {
+        effects.append(.notify(own(as: state), to: sender))
+      }
       return
     }
     guard state == .looking else {
@@ -187,7 +190,10 @@ public struct Election: Sendable {
       }
     }
     settled[sender] = notification
-    if supportsLeader(notification, among: settled), leads(leader, epoch, among: settled) {
+    // A configuration that only we have heard of was perhaps never agreed on. Whoever serves
+    // without it is joined: what is left of it is cut off there.
+    let isServed = ensemble.isQuorum { settled[$0]?.agrees(with: notification) == true }
+    if isServed, leads(leader, epoch, among: settled) {
       logicalClock = epoch
       decide(notification.vote, into: &effects)
     }

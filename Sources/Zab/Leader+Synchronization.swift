@@ -29,6 +29,9 @@ extension Leader {
   ) {
     let id = learners[index].id
     guard admits(learners[index], by: plan, context) else { return close(id, into: &effects) }
+    // What the server acknowledged on an earlier connection does not count any more: it may have to
+    // cut it off now, and acknowledges anew all of it that is still open.
+    acked[learners[index].server] = nil
     learners[index].takesSnapshot = plan.opening == .snapshot
     switch plan.opening {
     case .diff(let zxid):

@@ -5,6 +5,7 @@ import ZooKeeperProtocol
 // A follower or observer, from the first connection attempt to the loss of the leader.
 //
 //   connecting --connected: FOLLOWERINFO--> discovery --LEADERINFO: ACKEPOCH--> opening
+//   connecting | discovery --disconnected: wait, connect again--> connecting
 //   opening --DIFF | TRUNC--> synchronizing     opening --SNAP--> installing --> synchronizing
 //   synchronizing --NEWLEADER--> securing --all durable: currentEpoch, ACK--> secured
 //   secured --UPTODATE: ACK--> serving
@@ -33,6 +34,8 @@ struct Learner: Sendable {
   private var attempts = 1
   /// When the next attempt to connect is due; nil while one is under way.
   private var retryAt: Instant?
+  /// Until when attempts are begun.
+  private let connectDeadline: Instant
   /// When patience with the leader ends.
   private var deadline: Instant
 
@@ -42,7 +45,8 @@ struct Learner: Sendable {
     of server: ServerID, _ context: PeerContext, at now: Instant, into effects: inout [PeerEffect]
   ) {
     self.server = server
-    deadline = now.advanced(milliseconds: context.timing.connectTimeoutMs)
+    connectDeadline = now.advanced(milliseconds: context.timing.connectTimeoutMs)
+    deadline = connectDeadline
     effects.append(.connectToLeader(server))
   }
 
@@ -93,13 +97,18 @@ struct Learner: Sendable {
     }
   }
 
-  /// A leader that has just been elected may not listen yet.
+  /// A leader that has just been elected may not listen yet. Where a proxy or a backlog takes
+  /// connections for it, one opens all the same and ends before the leader has said anything: that
+  /// is no other case than a refusal.
   private mutating func disconnected(at now: Instant, _ context: inout PeerContext) {
-    guard phase == .connecting, attempts < Self.connectAttempts else {
+    let hasHeardNothing = phase == .connecting || phase == .discovery
+    guard hasHeardNothing, attempts < Self.connectAttempts, now < connectDeadline else {
       context.endOfRole = "connection to leader \(server) lost in phase \(phase)"
       return
     }
     attempts += 1
+    phase = .connecting
+    deadline = connectDeadline
     retryAt = now.advanced(milliseconds: context.timing.connectRetryMs)
   }
 

@@ -49,7 +49,7 @@ extension DataTree {
       }
     }
     for index in ttls where nodes[index].childCount == 0 {
-      let ttl = OwnerKind.ttl(ofOwner: nodes[index].ephemeralOwner)
+      let ttl = OwnerKind.ttl(ofOwner: nodes.owner(of: index))
       if ttl != 0, now - nodes[index].mtime > ttl { paths.append(path(of: index)) }
     }
     // The sets have no order of their own.

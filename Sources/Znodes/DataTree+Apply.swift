@@ -87,13 +87,15 @@ extension DataTree {
   private mutating func create(
     _ txn: CreateTxn, header: TxnHeader, changes: inout [ZnodeChange]
   ) throws(ZooKeeperError) -> NodeIndex {
-    guard let parentPath = ZnodePath.parent(of: txn.path), let parent = nodes.find(parentPath)
+    guard let slash = txn.path.utf8.lastIndex(of: UInt8(ascii: "/")),
+      let parent = nodes.find(txn.path[..<slash])
     else { throw .noNode }
-    let existing = nodes.find(txn.path)
+    let name = txn.path[txn.path.utf8.index(after: slash)...]
+    let existing = name.isEmpty ? nodes.find(txn.path) : nodes.child(of: parent, named: name)
     // A replayed creation may be older than what a fuzzy snapshot holds: the counters of the
     // parent only rise. That holds even where the node is there already.
     if existing == nil || header.type == .create {
-      raiseCversion(of: parent, path: parentPath, to: txn.parentCVersion, zxid: header.zxid)
+      raiseCversion(of: parent, path: txn.path[..<slash], to: txn.parentCVersion, zxid: header.zxid)
     }
     if existing != nil { throw .nodeExists }
     let owner: Int64 =
@@ -102,13 +104,12 @@ extension DataTree {
       case .createTTL: OwnerKind.ttlOwner(txn.ttl)
       default: txn.ephemeral ? header.clientID : 0
       }
-    let name = String(txn.path.utf8.dropFirst(parentPath.utf8.count + 1))
-    var node = Node(name: name ?? "", data: txn.data)
+    var node = Node()
     (node.czxid, node.mzxid, node.pzxid) = (header.zxid, header.zxid, header.zxid)
     (node.ctime, node.mtime) = (header.time, header.time)
-    node.ephemeralOwner = owner
     node.acl = acls.use(txn.acl)
-    let index = nodes.insert(node, under: parent)
+    let index = nodes.insert(node, named: name, data: txn.data, under: parent)
+    nodes.setOwner(of: index, owner)
     register(index)
     addDigest(of: index, path: txn.path)
     approximateDataSize += Int64(txn.path.utf8.count + (txn.data?.count ?? 0))
@@ -121,14 +122,14 @@ extension DataTree {
   }
 
   private mutating func raiseCversion(
-    of parent: NodeIndex, path: String, to wanted: Int32, zxid: Int64
+    of parent: NodeIndex, path: Substring, to wanted: Int32, zxid: Int64
   ) {
     // Old servers left the counting to whoever applies.
     let cversion = wanted == -1 ? nodes[parent].cversion &+ 1 : wanted
     guard cversion > nodes[parent].cversion else { return }
     nodes[parent].cversion = cversion
     nodes[parent].pzxid = zxid
-    updateDigest(of: parent, path: path)
+    updateDigest(of: parent, path: String(path))
   }
 
   private mutating func delete(
@@ -150,7 +151,7 @@ extension DataTree {
     unregister(index)
     acls.release(nodes[index].acl)
     digest &-= Int64(nodes[index].digest)
-    let bytes = nodes[index].data?.count ?? 0
+    let bytes = nodes[index].dataCount
     approximateDataSize -= Int64(path.utf8.count + bytes)
     nodes.remove(index)
     countDeletion(path, bytes: bytes)
@@ -162,9 +163,9 @@ extension DataTree {
     changes: inout [ZnodeChange]
   ) throws(ZooKeeperError) -> NodeIndex {
     guard let index = nodes.find(path) else { throw .noNode }
-    let growth = (data?.count ?? 0) - (nodes[index].data?.count ?? 0)
+    let growth = (data?.count ?? 0) - nodes[index].dataCount
     approximateDataSize += Int64(growth)
-    nodes[index].data = data
+    nodes.setData(of: index, data)
     nodes[index].mtime = header.time
     nodes[index].mzxid = header.zxid
     nodes[index].version = version
@@ -199,7 +200,7 @@ extension DataTree {
   // MARK: Owners
 
   mutating func register(_ index: NodeIndex) {
-    let owner = nodes[index].ephemeralOwner
+    let owner = nodes.owner(of: index)
     switch OwnerKind(owner, extendedTypes: extendedTypes) {
     case .none: break
     case .container: containers.insert(index)
@@ -209,7 +210,7 @@ extension DataTree {
   }
 
   private mutating func unregister(_ index: NodeIndex) {
-    let owner = nodes[index].ephemeralOwner
+    let owner = nodes.owner(of: index)
     switch OwnerKind(owner, extendedTypes: extendedTypes) {
     case .none: break
     case .container: containers.remove(index)

@@ -8,6 +8,13 @@ import ZooKeeperProtocol
 
 enum NodeDigest {
   static func compute(path: String, data: [UInt8]?, stat: StatPersisted) -> UInt32 {
+    (data ?? []).withUnsafeBytes { compute(path: path, data: $0, stat: stat) }
+  }
+
+  /// - Parameter data: Null and empty count alike.
+  static func compute(
+    path: String, data: UnsafeRawBufferPointer?, stat: StatPersisted
+  ) -> UInt32 {
     if path.utf8.starts(with: "/zookeeper/".utf8) { return 0 }
     var crc = CRC32()
     // The root's path is empty however it was spelled.
@@ -15,7 +22,7 @@ enum NodeDigest {
       var path = path
       path.withUTF8 { crc.update(UnsafeRawBufferPointer($0)) }
     }
-    data?.withUnsafeBytes { crc.update($0) }
+    if let data { crc.update(data) }
     crc.update(stat.czxid)
     crc.update(stat.mzxid)
     crc.update(stat.pzxid)
@@ -32,8 +39,8 @@ enum NodeDigest {
 extension DataTree {
   /// Counts a new node in.
   mutating func addDigest(of index: NodeIndex, path: String) {
-    let value = NodeDigest.compute(
-      path: path, data: nodes[index].data, stat: statPersisted(of: index))
+    let stat = statPersisted(of: index)
+    let value = nodes.withData(of: index) { NodeDigest.compute(path: path, data: $0, stat: stat) }
     nodes[index].digest = value
     digest &+= Int64(value)
   }

@@ -53,7 +53,7 @@ public struct DataTree: Sendable {
       let parentIndex = nodes.find(parent)
     else { return }
     let name = String(path.dropFirst(parent.count + 1))
-    let index = nodes.insert(Node(name: name, data: []), under: parentIndex)
+    let index = nodes.insert(Node(), named: name, data: [], under: parentIndex)
     approximateDataSize += Int64(path.utf8.count)
     addDigest(of: index, path: path)
   }
@@ -80,7 +80,7 @@ public struct DataTree: Sendable {
     let children = nodes[index].childCount
     let kind = OwnerKind(persisted.ephemeralOwner, extendedTypes: extendedTypes)
     return Stat(
-      persisted, dataLength: nodes[index].data?.count ?? 0, numChildren: children,
+      persisted, dataLength: nodes[index].dataCount, numChildren: children,
       showsOwner: kind == .ephemeral)
   }
 
@@ -94,11 +94,11 @@ public struct DataTree: Sendable {
     stat.version = nodes[index].version
     stat.cversion = nodes[index].cversion
     stat.aversion = nodes[index].aversion
-    stat.ephemeralOwner = nodes[index].ephemeralOwner
+    stat.ephemeralOwner = nodes.owner(of: index)
     return stat
   }
 
-  public func data(of index: NodeIndex) -> [UInt8]? { nodes[index].data }
+  public func data(of index: NodeIndex) -> [UInt8]? { nodes.data(of: index) }
 
   public func acl(of index: NodeIndex) -> [ACL] { acls[nodes[index].acl] }
 
@@ -114,7 +114,7 @@ public struct DataTree: Sendable {
     names.reserveCapacity(Int(nodes[index].childCount))
     var child = nodes[index].firstChild
     while child != .none {
-      names.append(nodes[child].name)
+      names.append(nodes.name(of: child))
       child = nodes[child].next
     }
     return names
@@ -125,7 +125,7 @@ public struct DataTree: Sendable {
     var names: [String] = []
     var node = index
     while node != .root {
-      names.append(nodes[node].name)
+      names.append(nodes.name(of: node))
       node = nodes[node].parent
     }
     if names.isEmpty { return "/" }

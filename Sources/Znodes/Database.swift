@@ -54,8 +54,8 @@ extension DataTree {
   fileprivate mutating func setConfig(_ text: [UInt8], version: Int64, time: Int64) {
     addReservedConfig()
     guard let index = nodes.find(ZnodePath.config) else { return }
-    approximateDataSize += Int64(text.count - (nodes[index].data?.count ?? 0))
-    nodes[index].data = text
+    approximateDataSize += Int64(text.count - nodes[index].dataCount)
+    nodes.setData(of: index, text)
     nodes[index].version = -1
     nodes[index].mzxid = version
     nodes[index].mtime = time

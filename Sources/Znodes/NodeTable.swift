@@ -1,8 +1,8 @@
 // The memory of the tree: nodes in fixed chunks, found by (parent, name).
 //
-// A node knows its name and its relatives, never its whole path, and has no allocation of its own
-// besides a long name and its data. Chunks keep growth from copying everything, and make a copy of
-// the table cheap: what has not changed since is shared. A snapshot is such a copy.
+// A node knows its name and its relatives, never its whole path, and has no allocation of its own.
+// Chunks keep growth from copying everything, and make a copy of the table cheap: what has not
+// changed since is shared. A snapshot is such a copy.
 
 /// Where a node is. Stays the same for the node's life; is given to another node afterwards.
 public struct NodeIndex: Hashable, Comparable, Sendable {
@@ -10,57 +10,63 @@ public struct NodeIndex: Hashable, Comparable, Sendable {
   static let root = NodeIndex(raw: 0)
   static let none = NodeIndex(raw: -1)
   public static func < (a: Self, b: Self) -> Bool { a.raw < b.raw }
-}
 
-/// One znode.
-struct Node: Sendable {
-  var name: String
-  var data: [UInt8]?
-  var czxid: Int64 = 0
-  var mzxid: Int64 = 0
-  var pzxid: Int64 = 0
-  var ctime: Int64 = 0
-  var mtime: Int64 = 0
-  var ephemeralOwner: Int64 = 0
-  var acl: Int64 = ACLCache.open
-  var version: Int32 = 0
-  var cversion: Int32 = 0
-  var aversion: Int32 = 0
-  /// Its share of the tree's digest.
-  var digest: UInt32 = 0
-  var childCount: Int32 = 0
-  var parent = NodeIndex.none
-  var firstChild = NodeIndex.none
-  /// Among its siblings, or the next free place.
-  var next = NodeIndex.none
-  var previous = NodeIndex.none
-
-  init(name: String, data: [UInt8]?) {
-    self.name = name
-    self.data = data
-  }
+  private static let chunkBits = 10
+  static let placeMask = (1 << chunkBits) - 1
+  /// The chunk, and the place in it.
+  var chunk: Int { Int(raw) >> Self.chunkBits }
+  var place: Int { Int(raw) & Self.placeMask }
 }
 
 struct NodeTable: Sendable {
-  private static let chunkBits = 10
-  private static let chunkMask = (1 << chunkBits) - 1
-
-  private var chunks: [[Node]] = []
+  private var chunks: [NodeChunk] = []
   /// Open addressing with linear probing: index + 1, or 0 where free. Never more than half full.
   private var slots = [Int32](repeating: 0, count: 64)
   private var freeList = NodeIndex.none
   private var used = 0
+  /// Who owns ephemerals, containers and TTL nodes: few have an owner, so nodes have no room for
+  /// it.
+  private var owners: [NodeIndex: Int64] = [:]
   /// Nodes, the root included.
   private(set) var count = 0
 
   init() {
-    _ = place(Node(name: "", data: []))
+    _ = place(Node())
+    setData(of: .root, [])
     count = 1
   }
 
   subscript(index: NodeIndex) -> Node {
-    _read { yield chunks[Int(index.raw) >> Self.chunkBits][Int(index.raw) & Self.chunkMask] }
-    _modify { yield &chunks[Int(index.raw) >> Self.chunkBits][Int(index.raw) & Self.chunkMask] }
+    _read { yield chunks[index.chunk].nodes[index.place] }
+    _modify { yield &chunks[index.chunk].nodes[index.place] }
+  }
+
+  // MARK: Names, data, owners
+
+  func withName<R>(of index: NodeIndex, _ body: (NodeChunk.Text) -> R) -> R {
+    chunks[index.chunk].withName(index.place, body)
+  }
+
+  func name(of index: NodeIndex) -> String {
+    withName(of: index) { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Nil for null.
+  func withData<R>(of index: NodeIndex, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
+    chunks[index.chunk].withData(index.place, body)
+  }
+
+  func data(of index: NodeIndex) -> [UInt8]? { withData(of: index) { $0.map { Array($0) } } }
+
+  mutating func setData(of index: NodeIndex, _ data: [UInt8]?) {
+    chunks[index.chunk].setData(index.place, data)
+  }
+
+  /// `ephemeralOwner` of the stat.
+  func owner(of index: NodeIndex) -> Int64 { owners.isEmpty ? 0 : owners[index] ?? 0 }
+
+  mutating func setOwner(of index: NodeIndex, _ owner: Int64) {
+    if owner != 0 || !owners.isEmpty { owners[index] = owner == 0 ? nil : owner }
   }
 
   // MARK: Finding
@@ -73,14 +79,14 @@ struct NodeTable: Sendable {
   }
 
   private static func withBytes<R>(
-    _ text: String, _ body: (UnsafeBufferPointer<UInt8>) -> R
+    _ text: some StringProtocol, _ body: (UnsafeBufferPointer<UInt8>) -> R
   ) -> R {
-    var text = text
-    return text.withUTF8(body)
+    if let result = text.utf8.withContiguousStorageIfAvailable(body) { return result }
+    return Array(text.utf8).withUnsafeBufferPointer(body)
   }
 
   private func hash(of index: NodeIndex) -> Int {
-    Self.withBytes(self[index].name) { Self.hash(self[index].parent, $0) }
+    withName(of: index) { Self.hash(self[index].parent, $0) }
   }
 
   /// The slot where the child is, or the free one where it would be.
@@ -89,8 +95,8 @@ struct NodeTable: Sendable {
     var slot = Self.hash(parent, name) & mask
     while slots[slot] != 0 {
       let index = NodeIndex(raw: slots[slot] - 1)
-      if self[index].parent == parent, self[index].name.utf8.count == name.count,
-        self[index].name.utf8.elementsEqual(name)
+      if self[index].parent == parent, self[index].nameCount == name.count,
+        withName(of: index, { Self.areEqual($0, name) })
       {
         return slot
       }
@@ -99,13 +105,22 @@ struct NodeTable: Sendable {
     return slot
   }
 
+  private static func areEqual(_ a: NodeChunk.Text, _ b: NodeChunk.Text) -> Bool {
+    for position in 0..<min(a.count, b.count) where a[position] != b[position] { return false }
+    return a.count == b.count
+  }
+
   func child(of parent: NodeIndex, named name: UnsafeBufferPointer<UInt8>) -> NodeIndex? {
     let found = slots[slot(parent, name)]
     return found == 0 ? nil : NodeIndex(raw: found - 1)
   }
 
+  func child(of parent: NodeIndex, named name: some StringProtocol) -> NodeIndex? {
+    Self.withBytes(name) { child(of: parent, named: $0) }
+  }
+
   /// The node at a path; the root is at "/" and at "".
-  func find(_ path: String) -> NodeIndex? {
+  func find(_ path: some StringProtocol) -> NodeIndex? {
     Self.withBytes(path) { bytes in
       if bytes.isEmpty || (bytes.count == 1 && bytes[0] == UInt8(ascii: "/")) { return .root }
       guard bytes[0] == UInt8(ascii: "/") else { return nil }
@@ -134,28 +149,45 @@ struct NodeTable: Sendable {
       self[index] = node
       return index
     }
-    if used & Self.chunkMask == 0 {
-      var chunk: [Node] = []
-      // The first chunk grows as it must: most trees are small.
-      if used > 0 { chunk.reserveCapacity(1 << Self.chunkBits) }
-      chunks.append(chunk)
-    }
-    chunks[chunks.count - 1].append(node)
+    if used & NodeIndex.placeMask == 0 { openChunk() }
+    chunks[chunks.count - 1].nodes.append(node)
     used += 1
     return NodeIndex(raw: Int32(used - 1))
   }
 
+  /// The first chunk grows as it must: most trees are small. A later one is likely to become as
+  /// large as the one before, which is full and needs no room to grow any more.
+  private mutating func openChunk() {
+    guard let last = chunks.indices.last else {
+      chunks.append(NodeChunk(nodes: 0, bytes: 0))
+      return
+    }
+    chunks[last].trim()
+    chunks.append(NodeChunk(nodes: NodeIndex.placeMask + 1, bytes: chunks[last].textCount))
+  }
+
   /// Adds a child that is not there yet.
-  mutating func insert(_ node: Node, under parent: NodeIndex) -> NodeIndex {
+  mutating func insert(
+    _ node: Node, named name: some StringProtocol, data: [UInt8]?, under parent: NodeIndex
+  ) -> NodeIndex {
+    Self.withBytes(name) { insert(node, named: $0, data: data, under: parent) }
+  }
+
+  mutating func insert(
+    _ node: Node, named name: NodeChunk.Text, data: [UInt8]?, under parent: NodeIndex
+  ) -> NodeIndex {
     if (count + 1) * 2 > slots.count { grow() }
+    let free = slot(parent, name)
     var node = node
     node.parent = parent
     node.next = self[parent].firstChild
     let index = place(node)
+    (data ?? []).withUnsafeBytes {
+      chunks[index.chunk].setText(index.place, name: name, data: data == nil ? nil : $0)
+    }
     if node.next != .none { self[node.next].previous = index }
     self[parent].firstChild = index
     self[parent].childCount += 1
-    let free = Self.withBytes(node.name) { slot(parent, $0) }
     slots[free] = index.raw + 1
     count += 1
     return index
@@ -164,12 +196,14 @@ struct NodeTable: Sendable {
   /// Takes a childless node out.
   mutating func remove(_ index: NodeIndex) {
     precondition(index != .root && self[index].childCount == 0)
-    vacate(Self.withBytes(self[index].name) { slot(self[index].parent, $0) })
+    vacate(withName(of: index) { slot(self[index].parent, $0) })
     let (parent, next, previous) = (self[index].parent, self[index].next, self[index].previous)
     if next != .none { self[next].previous = previous }
     if previous != .none { self[previous].next = next } else { self[parent].firstChild = next }
     self[parent].childCount -= 1
-    var vacant = Node(name: "", data: nil)
+    chunks[index.chunk].removeText(index.place)
+    setOwner(of: index, 0)
+    var vacant = Node()
     vacant.next = freeList
     self[index] = vacant
     freeList = index

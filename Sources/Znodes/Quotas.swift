@@ -117,7 +117,7 @@ extension DataTree {
   mutating func count(_ path: String, bytes: Int, znodes: Int64) {
     guard let target = quotaPath(above: path), let index = nodes.find(QuotaPath.stats(of: target))
     else { return }
-    var stats = QuotaRecord(nodes[index].data)
+    var stats = QuotaRecord(nodes.data(of: index))
     // Arithmetic that wraps: whoever writes nonsense into the stats must not stop the server.
     stats.count &+= znodes
     stats.bytes &+= Int64(bytes)
@@ -137,8 +137,8 @@ extension DataTree {
 
   private mutating func replaceStats(at index: NodeIndex, _ stats: QuotaRecord) {
     let data = stats.data
-    approximateDataSize += Int64(data.count - (nodes[index].data?.count ?? 0))
-    nodes[index].data = data
+    approximateDataSize += Int64(data.count - nodes[index].dataCount)
+    nodes.setData(of: index, data)
   }
 
   /// After a snapshot was loaded: finds the quotas, and counts anew, for a snapshot may have been
@@ -146,7 +146,7 @@ extension DataTree {
   mutating func restoreQuotas() {
     guard let top = nodes.find(ZnodePath.quota) else { return }
     forEachDescendant(of: top) { tree, index in
-      guard tree.nodes[index].childCount == 0, tree.nodes[index].name == QuotaPath.limits,
+      guard tree.nodes[index].childCount == 0, tree.nodes.name(of: index) == QuotaPath.limits,
         let target = QuotaPath.target(of: tree.path(of: index), named: QuotaPath.limits)
       else { return }
       tree.quotas.insert(target)
@@ -156,8 +156,8 @@ extension DataTree {
 
   /// Bytes of data of a znode and everything below it.
   private mutating func dataSize(of top: NodeIndex) -> Int64 {
-    var size = Int64(nodes[top].data?.count ?? 0)
-    forEachDescendant(of: top) { tree, index in size += Int64(tree.nodes[index].data?.count ?? 0) }
+    var size = Int64(nodes[top].dataCount)
+    forEachDescendant(of: top) { tree, index in size += Int64(tree.nodes[index].dataCount) }
     return size
   }
 

@@ -188,7 +188,7 @@ public struct RequestPreparer: Sendable {
     return (
       ChangeRecord(
         zxid: -1, stat: stat, childCount: node.childCount, acl: database.tree.acls[node.acl],
-        data: node.data, digest: node.digest),
+        data: database.tree.data(of: index), digest: node.digest),
       stat
     )
   }

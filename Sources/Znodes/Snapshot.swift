@@ -57,7 +57,8 @@ public struct SnapshotWriter {
     writer.writeInt32(Int32(path.count))
     writer.writeBytes(path)
     SnapshotFormat.NodeEntry(
-      data: tree.nodes[index].data, acl: tree.nodes[index].acl, stat: tree.statPersisted(of: index)
+      data: tree.nodes.data(of: index), acl: tree.nodes[index].acl,
+      stat: tree.statPersisted(of: index)
     ).write(to: &writer)
   }
 
@@ -71,7 +72,7 @@ public struct SnapshotWriter {
     var node = index
     while node != .root {
       let next = database.tree.nodes[node].next
-      path.removeLast(database.tree.nodes[node].name.utf8.count + 1)
+      path.removeLast(database.tree.nodes[node].nameCount + 1)
       if next != .none {
         enter(next)
         return next
@@ -83,7 +84,7 @@ public struct SnapshotWriter {
 
   private mutating func enter(_ index: NodeIndex) {
     path.append(UInt8(ascii: "/"))
-    path.append(contentsOf: database.tree.nodes[index].name.utf8)
+    database.tree.nodes.withName(of: index) { path.append(contentsOf: $0) }
   }
 }
 
@@ -187,14 +188,10 @@ extension DataTree {
     let index: NodeIndex
     if path.isEmpty {
       index = .root
+      nodes.setData(of: index, entry.data)
     } else {
-      guard let parentPath = ZnodePath.parent(of: path), let parent = nodes.find(parentPath)
-      else { throw .orphan(path: path) }
-      guard nodes.find(path) == nil else { throw .duplicate(path: path) }
-      let name = String(path.utf8.dropFirst(parentPath.utf8.count + 1)) ?? ""
-      index = nodes.insert(Node(name: name, data: entry.data), under: parent)
+      index = try place(path: path, entry.data)
     }
-    nodes[index].data = entry.data
     nodes[index].acl = entry.acl
     nodes[index].czxid = entry.stat.czxid
     nodes[index].mzxid = entry.stat.mzxid
@@ -204,10 +201,21 @@ extension DataTree {
     nodes[index].version = entry.stat.version
     nodes[index].cversion = entry.stat.cversion
     nodes[index].aversion = entry.stat.aversion
-    nodes[index].ephemeralOwner = entry.stat.ephemeralOwner
+    nodes.setOwner(of: index, entry.stat.ephemeralOwner)
     acls.addUse(entry.acl)
     if index != .root { register(index) }
     approximateDataSize += Int64(path.utf8.count + (entry.data?.count ?? 0))
     addDigest(of: index, path: path)
+  }
+
+  private mutating func place(
+    path: String, _ data: [UInt8]?
+  ) throws(SnapshotError) -> NodeIndex {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")),
+      let parent = nodes.find(path[..<slash])
+    else { throw .orphan(path: path) }
+    let name = path[path.utf8.index(after: slash)...]
+    guard nodes.child(of: parent, named: name) == nil else { throw .duplicate(path: path) }
+    return nodes.insert(Node(), named: name, data: data, under: parent)
   }
 }

@@ -61,6 +61,20 @@ import Values
     return script
   }
 
+  @Test func anOutdatedRegistrationIsRenewedWhileTheBrokerRuns() {
+    var script = running()
+    // A heartbeat that is under way is answered first, then the registration is sent.
+    let before = script.step(.registrationOutdated)
+    let then = before.isEmpty ? script.step(Self.answer()) : before
+    #expect(then == [.register])
+    #expect(script.machine.state == .running)
+    #expect(script.step(.registrationOutdated).isEmpty)
+    let after = script.step(.registered(BrokerEpoch(17)))
+    #expect(after.first == .tookEpoch(BrokerEpoch(17)))
+    #expect(script.machine.state == .running)
+    #expect(!script.machine.isFenced)
+  }
+
   @Test func fromStartToRunning() {
     var script = Script()
     #expect(script.step(.started) == [.register])

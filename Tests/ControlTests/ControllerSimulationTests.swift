@@ -108,13 +108,25 @@ import Values
     }
   }
 
+  /// Probes that are wrong again and again do no harm but elections.
+  @Test func anybodyMayBeSuspectedWrongly() {
+    for seed in Seeds.range(30, from: 2_000_000) {
+      #expect(
+        chaos(seed, .latest, suspects: true) == chaos(seed, .latest, suspects: true),
+        "seed \(seed) does not repeat")
+    }
+  }
+
   /// Returns what the store holds at the end, as a digest.
-  private func chaos(_ seed: UInt64, _ version: InterBrokerVersion) -> UInt64 {
+  private func chaos(
+    _ seed: UInt64, _ version: InterBrokerVersion, suspects: Bool = false
+  ) -> UInt64 {
     let cluster = SimulatedCluster(brokers: 4, seed: seed &* 7919 &+ 13, version: version)
     var chaos = SplitMix(seed: seed)
     cluster.run()
     var names = 0
     for _ in 0..<150 {
+      if suspects, Int.random(in: 0..<6, using: &chaos) == 0 { cluster.suspectSomebody(&chaos) }
       let id = BrokerID(Int32.random(in: 1...4, using: &chaos))
       switch Int.random(in: 0..<16, using: &chaos) {
       case 0:
@@ -161,6 +173,7 @@ import Values
       }
       for _ in 0..<Int.random(in: 0..<40, using: &chaos) { cluster.runOne() }
     }
+    cluster.believeAll()
     cluster.settle()
     cluster.checkAtRest()
     return cluster.store.digest

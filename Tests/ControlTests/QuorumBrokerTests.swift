@@ -102,6 +102,26 @@ import Values
     #expect(try host.partition("t").isr.count == 1)
   }
 
+  @Test func aBrokerWhoseProcessIsGoneIsFencedAtOnce() throws {
+    var host = makeHost()
+    try host.start(brokers: 1...3)
+    try host.create("t", [[1, 2, 3], [2, 3, 1]])
+    let epoch = try #require(host.image.brokers[BrokerID(1)]).epoch
+    // A verdict on another life is void.
+    host.step(.brokerGone(BrokerID(1), BrokerEpoch(epoch.rawValue - 1)))
+    #expect(try host.partition("t").leader == BrokerID(1))
+    host.step(.brokerGone(BrokerID(1), epoch))
+    #expect(host.image.brokers.alive.map(\.id.rawValue) == [2, 3])
+    #expect(try host.partition("t").leader == BrokerID(2))
+    #expect(try host.partition("t", 1).isr.rawIDs == [2, 3])
+    let count = host.records.count
+    host.step(.brokerGone(BrokerID(1), epoch))
+    #expect(host.records.count == count, "it is fenced already")
+    // Were it alive, its next heartbeat would say so.
+    #expect(try host.heartbeat(1).isFenced == false)
+    #expect(host.image.brokers.alive.count == 3)
+  }
+
   @Test func theLastInSyncReplicaLeadsWhenItReturns() throws {
     var host = makeHost()
     try host.start(brokers: 1...2)

@@ -113,6 +113,25 @@ final class SimulatedCluster {
       seed: random.next())
   }
 
+  /// The process ends, and its session does not yet: its znodes stay.
+  /// - Returns: the session, to be ended later.
+  func die(_ id: BrokerID) -> Int? {
+    guard let broker = brokers[id], let session = broker.session else { return nil }
+    broker.session = nil
+    lanes["store-\(id.rawValue)"] = nil
+    lanes["channel-\(id.rawValue)"] = nil
+    broker.machine = ZooKeeperController(
+      brokerID: id, version: version, listener: "PLAINTEXT",
+      options: broker.machine.control.options, seed: random.next())
+    return session
+  }
+
+  /// Somebody's probe has found a broker's process gone, or there again, rightly or not.
+  func tell(_ observer: BrokerID, _ event: ZooKeeperController.Event) {
+    guard let broker = brokers[observer], let session = broker.session else { return }
+    push(.event(session: session, observer, event))
+  }
+
   /// The session expires, but the broker learns of it only later: it goes on as a zombie.
   func loseSession(_ id: BrokerID) {
     guard let broker = brokers[id], let session = broker.session else { return }
@@ -227,7 +246,7 @@ final class SimulatedCluster {
       case .closeChannel(let id):
         lanes["channel-\(broker.id.rawValue)-\(id.rawValue)"] = nil
       case .respond(let id, let answer, _): answers[id] = answer
-      case .openChannel, .becameController, .resigned, .log, .wakeAt: break
+      case .openChannel, .watchController, .becameController, .resigned, .log, .wakeAt: break
       }
     }
   }

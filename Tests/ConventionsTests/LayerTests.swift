@@ -32,7 +32,8 @@ import Testing
       "CommandLineTools>LogStorage", "KafkaTransport>Transport",
       "MetadataLog>LogStorage", "MetadataLog>Transport", "MetadataLog>KafkaTransport",
       "FaultProxy>Transport", "Drills>LocalCluster", "Benchmarks>LocalCluster",
-      "CommandLineTools>Drills", "CommandLineTools>Benchmarks",
+      "CommandLineTools>Drills", "CommandLineTools>Benchmarks", "Authorization>Metadata",
+      "Authorization>Control", "Quotas>Metadata",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {

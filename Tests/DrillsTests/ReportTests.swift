@@ -18,6 +18,24 @@ import Testing
   }
 }
 
+@Suite struct EnsembleNemesisTests {
+  /// Every kind of fault meets a leader and a follower, in an order that only the seed decides.
+  @Test func everyFaultMeetsBothRoles() {
+    var orders: Set<[EnsembleNemesis.Fault]> = []
+    for seed in 1...8 as ClosedRange<UInt64> {
+      let deck = EnsembleNemesis(seed: seed).deck
+      #expect(deck == EnsembleNemesis(seed: seed).deck)
+      #expect(deck.count == EnsembleNemesis.rounds)
+      for parity in 0...1 {
+        let faults = deck.indices.filter { $0 % 2 == parity }.map { deck[$0] }
+        #expect(Set(faults) == Set(EnsembleNemesis.Fault.allCases))
+      }
+      orders.insert(deck)
+    }
+    #expect(orders.count > 4)
+  }
+}
+
 @Suite struct CommandClusterTests {
   private func cluster(_ text: String) throws -> CommandCluster {
     try CommandCluster(

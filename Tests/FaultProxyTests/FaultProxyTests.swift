@@ -134,7 +134,8 @@ private struct Setup {
     defer { setup.stop() }
     setup.send("one")
     try await Task.sleep(for: .milliseconds(100))
-    #expect(setup.server.acceptedTotal == 0)
+    // The proxy's own trial connection has come and gone.
+    #expect(setup.server.connectionCount == 0)
     setup.rules.heal()
     try await eventually { setup.reader.bytes == Array("one".utf8) }
   }
@@ -176,6 +177,48 @@ private struct Setup {
     server.stop()
     try await eventually { setup.reader.seen.withLock { $0.reason != nil } }
     try await eventually { setup.proxy.connectionCount == 0 }
+  }
+
+  /// A dead member refuses, and so does its proxy, until the member is back.
+  @Test func refusesWhileNobodyListensAtTheTarget() async throws {
+    let group = try EventLoopGroup(count: 1)
+    defer { group.stop() }
+    let echo = Echo()
+    let first = try Server(on: group) { _ in .stream(echo) }
+    let proxy = try FaultProxy(
+      at: .loopback(), for: "b", to: first.address, rules: LinkTable(),
+      sources: SourceFinder { [] }, on: group)
+    defer { proxy.stop() }
+    func connects() async throws -> Bool {
+      let reader = Reader()
+      let (address, loop) = (proxy.address, group.next())
+      let connection = loop.perform {
+        Connection.connect(to: address, on: loop, .stream(reader))
+      }
+      loop.perform { connection.output.writeBytes(Array("x".utf8)) }
+      try await eventually { !reader.bytes.isEmpty || reader.seen.withLock { $0.reason != nil } }
+      let reason = reader.seen.withLock { $0.reason }
+      loop.perform { connection.close(.local("seen")) }
+      guard let reason else { return true }
+      guard case .failed(let error) = reason, error.isRefused else { return true }
+      return false
+    }
+    #expect(try await connects())
+    first.stop()
+    var isRefused = false
+    for _ in 0..<500 where !isRefused {
+      isRefused = try await !connects()
+      try await Task.sleep(for: .milliseconds(2))
+    }
+    #expect(isRefused)
+    let second = try Server(at: first.address, on: group) { _ in .stream(echo) }
+    defer { second.stop() }
+    var isBack = false
+    for _ in 0..<500 where !isBack {
+      isBack = try await connects()
+      try await Task.sleep(for: .milliseconds(2))
+    }
+    #expect(isBack)
   }
 
   @Test func strangersAreClients() throws {

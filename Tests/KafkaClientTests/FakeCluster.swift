@@ -28,8 +28,8 @@ struct FakePartition {
   var batches: [[UInt8]] = []
   var baseOffsets: [Int64] = []
   var nextOffset: Int64 = 0
-  /// The next sequence of each producer.
-  var sequences: [Int64: Int32] = [:]
+  /// The first sequences of each producer's batches, and the one that comes next.
+  var sequences: [Int64: (first: [Int32], next: Int32)] = [:]
   var aborted: [FetchResponse.AbortedTransaction] = []
 }
 
@@ -99,10 +99,14 @@ final class FakeCluster: @unchecked Sendable {  // mutable state: on `loop`, or 
       else { return (.corruptMessage, -1) }
       if raw.count > maxBatchBytes { return (.messageTooLarge, -1) }
       if header.hasProducerID, header.baseSequence >= 0 {
-        let expected = topics[name]![Int(index)].sequences[header.producerID] ?? 0
-        if header.baseSequence < expected { return (.duplicateSequenceNumber, -1) }
-        if header.baseSequence > expected { return (.outOfOrderSequenceNumber, -1) }
-        topics[name]![Int(index)].sequences[header.producerID] = expected + header.recordCount
+        // As with Kafka: a producer that is not known may begin with any sequence.
+        var known = topics[name]![Int(index)].sequences[header.producerID]
+          ?? ([], header.baseSequence)
+        if known.first.contains(header.baseSequence) { return (.duplicateSequenceNumber, -1) }
+        if header.baseSequence != known.next { return (.outOfOrderSequenceNumber, -1) }
+        known.first.append(header.baseSequence)
+        known.next += header.recordCount
+        topics[name]![Int(index)].sequences[header.producerID] = known
       }
       let offset = topics[name]![Int(index)].nextOffset
       raw.storeBytes(of: offset.bigEndian, as: Int64.self)

@@ -47,6 +47,21 @@ import Values
     await producer.close()
   }
 
+  /// A broker takes any sequence from a producer that it does not know. Were a second batch under
+  /// way when the first fails, it would be taken, and the first never (KAFKA-14359).
+  @Test(arguments: [Fault.error(.notLeaderOrFollower), .dropped])
+  func theVeryFirstBatchMayFail(fault: Fault) async throws {
+    let fake = try FakeCluster()
+    defer { fake.stop() }
+    fake.createTopic("quotes", partitions: 1)
+    fake.fail(.produce, fault)
+    let producer = try Producer(settings(fake, ["batch.size": "100", "delivery.timeout.ms": "5000"]))
+    for number in 0..<100 { try producer.enqueue(Self.record("\(number)")) }
+    await producer.flush()
+    #expect(fake.values("quotes", 0) == (0..<100).map { "\($0)" })
+    await producer.close()
+  }
+
   @Test func aMovedLeaderIsFound() async throws {
     let fake = try FakeCluster(nodes: 2)
     defer { fake.stop() }

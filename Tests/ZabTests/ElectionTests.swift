@@ -62,6 +62,25 @@ import ZooKeeperProtocol
     #expect(election.logicalClock == 6)
   }
 
+  /// A server whose log ends with a configuration that was never agreed on joins those who serve
+  /// without it, also where that configuration would need its own vote.
+  @Test func aConfigurationThatNobodyElseHasHoldsNobodyUp() {
+    let current = Self.membership.current
+    let next = EnsembleConfig(servers: current.servers.filter { $0.id != 2 }, version: 9)
+    var election = Election(
+      own: ServerID(1), membership: Membership(current, next: next, isChangeable: true),
+      timing: EnsembleTiming())
+    var effects: [Election.Effect] = []
+    election.begin(zxid: Zxid(epoch: 1, counter: 9), peerEpoch: 1, at: .zero, into: &effects)
+    effects = []
+    for (sender, state) in [(2, PeerState.leading), (3, .following)] as [(Int64, PeerState)] {
+      election.received(
+        Self.notification(state, leader: 2, round: 7, epoch: 2), from: ServerID(sender),
+        at: .zero, into: &effects)
+    }
+    #expect(effects == [.elected(leader: ServerID(2))])
+  }
+
   @Test func aFollowerOfADeadLeaderIsNotBelieved() {
     var election = Self.election(1)
     var effects: [Election.Effect] = []
@@ -99,6 +118,28 @@ import ZooKeeperProtocol
     }
     #expect(pauses.prefix(3) == [400, 800, 1600])
     #expect(pauses.last == 60_000)
+  }
+
+  /// Servers that take each other for observers, as one does that is to join, answer no answers.
+  @Test func nobodyTalksWithoutEnd() {
+    var effects: [Election.Effect] = []
+    var observer = Self.election(9)
+    observer.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    effects = []
+    observer.received(
+      Self.notification(.looking, leader: 5), from: ServerID(5), at: .zero, into: &effects)
+    #expect(effects.isEmpty)
+    var voter = Self.election(1)
+    voter.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    effects = []
+    voter.received(
+      Self.notification(.following, leader: 3), from: ServerID(5), at: .zero, into: &effects)
+    voter.received(
+      Self.notification(.observing, leader: 3), from: ServerID(9), at: .zero, into: &effects)
+    #expect(effects.isEmpty)
+    voter.received(
+      Self.notification(.looking, leader: 5), from: ServerID(5), at: .zero, into: &effects)
+    #expect(effects.count == 1)
   }
 
   @Test func observersAskAndNeverCount() {

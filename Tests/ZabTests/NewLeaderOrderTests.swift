@@ -12,6 +12,8 @@ import ZooKeeperProtocol
   private enum Moment {
     case effect(PeerEffect)
     case flushed(Zxid)
+    /// The leader's tree is on disk, in place of what was there.
+    case installed(Zxid)
   }
 
   /// What a crash leaves, and what others have heard by then.
@@ -19,11 +21,14 @@ import ZooKeeperProtocol
     var accepted: Int64 = 0
     var current: Int64 = 0
     var durable = Zxid.zero
+    var snapshot = Zxid.zero
     var sent: [QuorumPacket] = []
   }
 
   private static let epoch: Int64 = 1
   private static let last = Zxid(epoch: epoch, counter: 3)
+  /// Where the tree ends that a leader sends; two transactions follow it.
+  private static let snapshot = Zxid(epoch: epoch, counter: 1)
 
   private static func membership() -> Membership {
     Membership(
@@ -31,6 +36,15 @@ import ZooKeeperProtocol
         servers: (1...3 as ClosedRange<Int64>).map {
           EnsembleServer(id: $0, host: "s\($0)", quorumPort: 2888, electionPort: 3888)
         }))
+  }
+
+  /// The zxid that DIFF, TRUNC or SNAP carries.
+  private static func opened(by opening: PacketType) -> Int64 {
+    switch opening {
+    case .trunc: 0
+    case .snap: snapshot.rawValue
+    default: last.rawValue
+    }
   }
 
   /// A follower from its election to its service, with flushes as late as possible, or at once.
@@ -72,8 +86,13 @@ import ZooKeeperProtocol
     var version = ByteWriter()
     version.writeInt32(LearnerInfo.currentProtocolVersion)
     step(.leaderPacket(QuorumPacket(.leaderInfo, zxid: zero, data: version.array())))
-    step(.leaderPacket(QuorumPacket(opening, zxid: opening == .trunc ? 0 : last.rawValue)))
-    for counter in 1...3 as ClosedRange<Int64> {
+    step(.leaderPacket(QuorumPacket(opening, zxid: opened(by: opening))))
+    if opening == .snap {
+      moments.append(.installed(snapshot))
+      step(.snapshotInstalled(snapshot))
+    }
+    // What a snapshot holds is not sent again.
+    for counter in (opening == .snap ? 2 : 1)...3 as ClosedRange<Int64> {
       let zxid = Zxid(epoch: epoch, counter: counter)
       step(.leaderPacket(QuorumPacket(.proposal, zxid: zxid.rawValue, data: [UInt8(counter)])))
       // The last one is proposed and not committed yet.
@@ -86,7 +105,7 @@ import ZooKeeperProtocol
     return moments
   }
 
-  @Test(arguments: [PacketType.diff, .trunc], [false, true])
+  @Test(arguments: [PacketType.diff, .trunc, .snap], [false, true])
   func aCrashAtAnyStepLeavesTheTruth(_ opening: PacketType, _ flushesAtOnce: Bool) {
     let moments = Self.course(opening: opening, flushesAtOnce: flushesAtOnce)
     var hasEntered = false
@@ -95,6 +114,7 @@ import ZooKeeperProtocol
       for moment in moments[..<end] {
         switch moment {
         case .flushed(let zxid): remains.durable = zxid
+        case .installed(let zxid): (remains.snapshot, remains.durable) = (zxid, zxid)
         case .effect(.persistAcceptedEpoch(let epoch)): remains.accepted = epoch
         case .effect(.persistCurrentEpoch(let epoch)): remains.current = epoch
         case .effect(.sendToLeader(let packet, after: .none)): remains.sent.append(packet)
@@ -109,6 +129,7 @@ import ZooKeeperProtocol
         hasEntered = true
         #expect(remains.durable >= Self.last, "after \(end) moments")
         #expect(remains.accepted == Self.epoch)
+        #expect(remains.snapshot == (opening == .snap ? Self.snapshot : .zero))
       }
       if sent.contains(where: { $0.type == .ack }) {
         #expect(remains.current == Self.epoch, "acknowledged after \(end) moments")
@@ -116,5 +137,27 @@ import ZooKeeperProtocol
       }
     }
     #expect(hasEntered)
+  }
+
+  /// A crash while the tree comes in, or before it stands on disk, leaves a server of the epoch
+  /// before: it has promised the new one and entered nothing.
+  @Test func aTreeThatIsNotInstalledEntersNoEpoch() {
+    let moments = Self.course(opening: .snap, flushesAtOnce: true)
+    let installed = moments.firstIndex { if case .installed = $0 { true } else { false } }
+    let asked = moments.firstIndex {
+      if case .effect(.receiveSnapshot) = $0 { true } else { false }
+    }
+    guard let installed, let asked else {
+      Issue.record("no snapshot was asked for and installed")
+      return
+    }
+    #expect(asked < installed)
+    for moment in moments[..<installed] {
+      switch moment {
+      case .effect(.persistCurrentEpoch), .effect(.append), .effect(.commit), .flushed:
+        Issue.record("\(moment) before the tree was installed")
+      default: break
+      }
+    }
   }
 }

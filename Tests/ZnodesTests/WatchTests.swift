@@ -194,7 +194,7 @@ import ZooKeeperProtocol
           model[name] = nil
         }
       } else {
-        model[name] = table.insert(Node(name: name, data: nil), under: .root)
+        model[name] = table.insert(Node(), named: name, data: nil, under: .root)
       }
       if round % 5000 == 0 {
         let copy = table

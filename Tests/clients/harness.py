@@ -50,6 +50,19 @@ def accepts(port):
         return True
 
 
+def ended(wire, seconds=20):
+    """Whether the server ends the connection in time. What it had not read makes that a reset."""
+    wire.settimeout(seconds)
+    try:
+        while wire.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    except TimeoutError:
+        return False
+    return True
+
+
 def read_exactly(wire, count):
     data = b""
     while len(data) < count:
@@ -317,9 +330,11 @@ class Cluster:
         elif mode == "combined":
             self.store = kraft.CombinedQuorum(brokers)
         else:
-            # Controllers check and place by the same defaults.
+            # Controllers check and place by the same defaults, and judge by the same rules.
             shared = {key: value for key, value in spread.items()
-                      if key in ("default.replication.factor", "min.insync.replicas")}
+                      if key in ("default.replication.factor", "min.insync.replicas",
+                                 "authorizer.class.name", "allow.everyone.if.no.acl.found",
+                                 "super.users")}
             self.store = kraft.Quorum(self.folder, coordinators, shared)
         self.brokers = {
             number: Broker(self.folder, number, self.store,

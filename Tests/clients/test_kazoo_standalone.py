@@ -16,7 +16,7 @@ from kazoo.exceptions import (
 from kazoo.protocol.states import WatchedEvent
 from kazoo.security import make_acl, make_digest_acl
 
-from harness import Coordinator, Ensemble, wait_until
+from harness import Coordinator, Ensemble, ended, wait_until
 
 REAL_JARS = pathlib.Path("/usr/share/java/zookeeper.jar")
 
@@ -295,7 +295,7 @@ def test_malformed_input_ends_the_connection_and_nothing_else(server, client):
                     struct.pack(">i", 8) + b"\0" * 8):
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as wire:
             wire.sendall(garbage)
-            assert wire.recv(100) == b""
+            assert ended(wire)
     assert client.exists("/")
 
 

@@ -155,3 +155,36 @@ def test_what_cannot_start_says_what_to_do(tmp_path):
     # Nobody registers it: it gives up, and says by which key.
     assert "initial.broker.registration.timeout.ms=300" in refusal(settings(
         tmp_path, initial_broker_registration_timeout_ms=300))
+
+
+def test_brokers_register_again_when_the_level_rises(tmp_path):
+    """Below 3.7-IV2 registrations name no directories; from there on the controller needs them."""
+    cluster = Cluster(tmp_path, brokers=1, coordinators=1, mode="kraft")
+    for server in cluster.store.servers.values():
+        format_directories(server.config, cluster.store.cluster_id, "--release-version", "3.6-IV2")
+
+    def registrations():
+        log = next(iter(cluster.store.servers.values())).data / "__cluster_metadata-0"
+        text = subprocess.run(
+            [BIN / "jackdaw", "dump-log", "--cluster-metadata-decoder", "--files",
+             next(log.glob("*.log"))], check=True, capture_output=True, text=True, timeout=60).stdout
+        payloads = re.findall(r'\{"type":"REGISTER_BROKER_RECORD".*\}', text)
+        return [json.loads(payload) for payload in payloads]
+
+    with cluster:
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        admin.create_topics([NewTopic("t", 1, 1)])["t"].result(30)
+        first = registrations()
+        assert [r["data"].get("logDirs", []) for r in first] == [[]]
+        subprocess.run(
+            [BIN / "jackdaw", "features", "--bootstrap-server", cluster.bootstrap, "upgrade",
+             "--metadata", "3.9-IV0"], check=True, capture_output=True, timeout=60)
+        wait_until(lambda: len(registrations()) == 2, 30, "the broker has registered again")
+        last = registrations()[-1]
+        assert len(last["data"]["logDirs"]) == 1
+        # It is the same life of the broker, which goes on serving.
+        for field in ("incarnationId", "brokerEpoch"):
+            assert last["data"][field] == first[0]["data"][field]
+        assert last["data"]["fenced"] is False
+        produce(producer_of(cluster), "t", [("k", "v")])
+        assert cluster.brokers[1].is_running

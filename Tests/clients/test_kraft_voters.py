@@ -1,8 +1,11 @@
 """Controllers join and leave a dynamic quorum (KIP-853)."""
 
 import base64
+import json
 import pathlib
+import re
 import struct
+import subprocess
 
 import pytest
 
@@ -191,3 +194,40 @@ def test_a_static_quorum_refuses_changes(tmp_path):
         # Until the leader has committed something it does not even look at the request.
         wait_until(lambda: error_of(ask(leader.port, 80, 0, body, 15)) == UNSUPPORTED_VERSION, 10,
                    "the change is refused for its version")
+
+
+def test_a_voter_that_has_moved_says_so(three):
+    """A controller comes back at another port: UpdateRaftVoter tells the quorum where."""
+    first, second, third = three.servers.values()
+    for server in (second, third):
+        wait_until(lambda: caught_up(server, first), 10, "it follows")
+        assert three.add(server) == 0
+    three.wait_for_voters(3)
+
+    def endpoints():
+        text = subprocess.run(
+            [BIN / "jackdaw", "metadata-quorum", "--bootstrap-controller",
+             f"127.0.0.1:{three.leader().port}", "describe", "--status"],
+            check=True, capture_output=True, text=True, timeout=60).stdout
+        voters = json.loads(re.search(r"CurrentVoters:\s*(.*)", text).group(1))
+        return {voter["id"]: voter["endpoints"] for voter in voters}
+
+    moved = next(server for server in three.servers.values() if server is not three.leader())
+    before = endpoints()[moved.node_id]
+    assert str(moved.port) in str(before)
+    assert moved.stop() == 0
+    old, moved.port = moved.port, free_port()
+    lines = moved.config.read_text().replace(
+        f"listeners=CONTROLLER://127.0.0.1:{old}", f"listeners=CONTROLLER://127.0.0.1:{moved.port}")
+    moved.config.write_text(lines)
+    moved.start()
+    wait_until(lambda: str(moved.port) in str(endpoints()[moved.node_id]), 40,
+               "the quorum knows where the voter is now")
+    assert str(old) not in str(endpoints()[moved.node_id])
+    # It is a voter still: with it alone beside the leader there is a majority.
+    other = next(server for server in three.servers.values()
+                 if server not in (moved, three.leader()))
+    other.kill()
+    name = "kafka_server_raftmetrics_high_watermark"
+    reached = gauge(three.leader(), name)
+    wait_until(lambda: gauge(three.leader(), name) > reached + 2, 20, "the two commit")

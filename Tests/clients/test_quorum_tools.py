@@ -80,3 +80,39 @@ def test_a_broker_that_is_not_there_cannot_be_unregistered(cluster):
     assert "BROKER_ID_NOT_REGISTERED" in said
     assert tool(cluster, "cluster", "cluster-id").strip() == (
         f"Cluster ID: {cluster.store.cluster_id}")
+
+
+def test_controllers_are_asked_directly(cluster):
+    controllers = ",".join(
+        f"127.0.0.1:{server.port}" for server in cluster.store.servers.values())
+
+    def ask_controllers(*arguments, status=0):
+        done = subprocess.run(
+            [BIN / "jackdaw", arguments[0], "--bootstrap-controller", controllers,
+             *arguments[1:]], capture_output=True, text=True, timeout=60)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    direct = ask_controllers("metadata-quorum", "describe", "--status")
+    through = tool(cluster, "metadata-quorum", "describe", "--status")
+
+    def field(text, name):
+        return re.search(rf"{name}:\s*(.*)", text).group(1)
+
+    for name in ("ClusterId", "LeaderId", "CurrentVoters", "CurrentObservers"):
+        assert field(direct, name) == field(through, name)
+    assert "Feature: metadata.version" in ask_controllers("features", "describe")
+    # Any one of them leads to the one that decides.
+    for server in cluster.store.servers.values():
+        done = subprocess.run(
+            [BIN / "jackdaw", "features", "--bootstrap-controller", f"127.0.0.1:{server.port}",
+             "upgrade", "--metadata", "3.9-IV0", "--dry-run"],
+            capture_output=True, text=True, timeout=60)
+        assert "metadata.version can be upgraded to 21." in done.stdout, done.stderr
+    # A broker is no controller, and says so.
+    done = subprocess.run(
+        [BIN / "jackdaw", "features", "--bootstrap-controller", cluster.brokers[1].address,
+         "describe"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "MISMATCHED_ENDPOINT_TYPE" in done.stderr
+    assert "only one of" in ask_controllers(
+        "features", "--bootstrap-server", cluster.bootstrap, "describe", status=2)

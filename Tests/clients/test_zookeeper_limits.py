@@ -1,5 +1,6 @@
 """Limits of the coordination service, and clients that misbehave: memory and sessions hold."""
 
+import contextlib
 import pathlib
 import random
 import socket
@@ -11,7 +12,7 @@ import pytest
 from kazoo.client import KazooClient
 
 import zookeeper_wire as zk
-from harness import Coordinator, free_port, wait_until
+from harness import Coordinator, ended, free_port, wait_until
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -51,19 +52,6 @@ def connect(server):
     return wire
 
 
-def ended(wire, seconds=20):
-    """Whether the server ends the connection in time."""
-    wire.settimeout(seconds)
-    try:
-        while wire.recv(65536):
-            pass
-    except ConnectionError:
-        pass
-    except TimeoutError:
-        return False
-    return True
-
-
 # MARK: Sizes
 
 
@@ -75,7 +63,9 @@ def test_jute_maxbuffer(serve, limit):
     # The longest that fits: body and header count.
     rest = len(zk.create_body("/a")) + 8
     assert wire.call(zk.CREATE, zk.create_body("/a", b"x" * (limit - rest))).error == 0
-    wire.send(zk.CREATE, zk.create_body("/b", b"x" * (limit - rest + 1)))
+    # The server closes as soon as it has read the length, maybe while the rest is still being sent.
+    with contextlib.suppress(ConnectionError):
+        wire.send(zk.CREATE, zk.create_body("/b", b"x" * (limit - rest + 1)))
     assert ended(wire.socket)
     other = zk.Wire(server.port)
     assert other.call(zk.EXISTS, zk.text("/b") + b"\0").error == -101
@@ -108,7 +98,8 @@ def test_large_requests_share_a_bound(serve):
         body = zk.int32(100 + number) + zk.int32(zk.SET_DATA) + zk.text("/a") \
             + zk.text(b"y" * 100 * KIB) + zk.int32(-1)
         frames += zk.int32(len(body)) + body
-    wire.socket.sendall(frames)
+    with contextlib.suppress(ConnectionError):
+        wire.socket.sendall(frames)
     assert ended(wire.socket)
     assert int(monitor(server)["zk_large_requests_rejected"]) >= 1
     other = zk.Wire(server.port)
@@ -328,5 +319,6 @@ def test_garbage_ends_its_connection_only(serve):
 def test_negative_lengths_are_refused(serve):
     server = serve()
     wire = connect(server)
-    wire.sendall(struct.pack(">i", -5) + b"x" * 50)
+    with contextlib.suppress(ConnectionError):
+        wire.sendall(struct.pack(">i", -5) + b"x" * 50)
     assert ended(wire)

@@ -7,6 +7,8 @@ compare servers need all of it.
 import socket
 import struct
 
+from harness import ended
+
 CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_ACL, SET_ACL, GET_CHILDREN, SYNC = range(1, 10)
 PING, GET_CHILDREN2, CHECK, MULTI, CREATE2, RECONFIG = 11, 12, 13, 14, 15, 16
 CHECK_WATCHES, REMOVE_WATCHES, CREATE_CONTAINER, DELETE_CONTAINER, CREATE_TTL = range(17, 22)
@@ -160,11 +162,4 @@ class Wire:
 
     def is_closed(self):
         """Whether the server has ended the connection; what it sent before is dropped."""
-        try:
-            while self.socket.recv(65536):
-                pass
-        except ConnectionError:
-            pass
-        except TimeoutError:
-            return False
-        return True
+        return ended(self.socket)

@@ -3,6 +3,7 @@
 import Control
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Metadata
 import Platform
 import Synchronization
@@ -22,6 +23,10 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
   private var nextRequest = 0
   private let requestTimeoutMs: Int64
   private let peerLimits: ConnectionLimits
+  /// Brokers whose processes are watched: all others on the controller, elsewhere the controller's.
+  private var subjects: [BrokerID: BrokerProbe.Subject] = [:]
+  /// Nil when only sessions count.
+  private var watch: BrokerWatch?
   private let active = Atomic<Bool>(false)
   private let gauges = Gauges()
   private static let log = Log("controller")
@@ -63,6 +68,14 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
     session.onWatch { [unowned self] event in step(.changed(event.path)) }
   }
 
+  /// On the loop, once: from now on brokers that die are missed before their sessions end.
+  func watchBrokers(sessionTimeoutMs: Int64, metrics: Metrics) {
+    watch = BrokerWatch(
+      on: loop, sessionTimeoutMs: sessionTimeoutMs, metrics: metrics,
+      onConfirmed: { [weak self] in self?.step(.brokerGone($0.id, $0.epoch)) },
+      onRevoked: { [weak self] in self?.step(.brokerAnswers($0.id, $0.epoch)) })
+  }
+
   /// The broker is registered in a new session.
   func sessionStarted() { step(.sessionStarted) }
   /// The session is gone: whatever this controller was, it is no more.
@@ -91,7 +104,9 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
   private func step(_ event: ZooKeeperController.Event) {
     var effects: [ZooKeeperController.Effect] = []
     machine.step(event, at: loop.now, wallTime: loop.wallNow, into: &effects)
+    let watchedBefore = subjects
     for effect in effects { perform(effect) }
+    if subjects != watchedBefore { watch?.watch(Array(subjects.values)) }
     if active.load(ordering: .relaxed) != machine.isActive {
       active.store(machine.isActive, ordering: .releasing)
     }
@@ -113,12 +128,20 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
         self?.step(.written(token, outcomes))
       }
     case .openChannel(let broker): open(broker)
-    case .closeChannel(let id): channels.removeValue(forKey: id)?.close()
+    case .closeChannel(let id):
+      channels.removeValue(forKey: id)?.close()
+      // One that is only believed to be gone stays in sight while its registration stands.
+      if machine.departed[id] == nil { subjects[id] = nil }
+    case .watchController(let broker):
+      subjects = [:]
+      if let broker { look(at: broker) }
     case .send(let request): channels[request.broker]?.send(request)
     case .respond(let id, let answer, let isToldFirst): respond(id, answer, isToldFirst)
     case .becameController(let term):
       Self.log.info("elected", ["epoch": term.epoch.rawValue])
+      subjects = [:]
     case .resigned:
+      subjects = [:]
       for channel in channels.values { channel.close() }
       channels.removeAll()
       gauges.values.withLock {
@@ -147,6 +170,7 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
   /// A broker that came again gets a new line: what the old one still had to say was for its
   /// earlier life.
   private func open(_ broker: BrokerImage) {
+    look(at: broker)
     channels.removeValue(forKey: broker.id)?.close()
     channels[broker.id] = BrokerRequestChannel(
       to: broker, listener: machine.listener, controllerID: machine.brokerID,
@@ -155,6 +179,11 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
       answered: { [unowned self] request, answer in
         step(.answer(request.broker, request.brokerEpoch, answer))
       })
+  }
+
+  private func look(at broker: BrokerImage) {
+    guard broker.id != machine.brokerID else { return }
+    subjects[broker.id] = BrokerProbe.Subject(broker, listener: machine.listener)
   }
 
   private func respond(_ id: Int, _ answer: ControlAnswer, _ isToldFirst: Bool) {
@@ -208,6 +237,7 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
 
   /// Ends everything without answers to come.
   func close() {
+    watch?.close()
     for channel in channels.values { channel.close() }
     channels.removeAll()
     for id in replies.keys.sorted() { replies.removeValue(forKey: id)?(.notController) }

@@ -124,6 +124,10 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
       session.onWatch { event in watcher.watchFired(event.path) }
       runner.attach()
       runner.register(in: services.metrics.registry)
+      if config.failureDetection == .fast {
+        runner.watchBrokers(
+          sessionTimeoutMs: config.zooKeeper.sessionTimeoutMs, metrics: services.metrics.registry)
+      }
       session.onSession { [unowned self] event in sessionChanged(event) }
     }
     try blocking { (done: @escaping (StartupError?) -> Void) in watcher.start { done(nil) } }

@@ -24,8 +24,11 @@ struct ProduceFrame {
     var logStartOffset: Int64 = -1
   }
 
+  private(set) var transactionalID: String?
   private(set) var acks: Int16 = 0
   private(set) var timeoutMs: Int32 = 0
+  /// For how long the client will not be heard: part of the answer.
+  var throttleTimeMs: Int32 = 0
   private(set) var topics: [Topic] = []
   /// Of all topics, one behind the other.
   var rows: [Row] = []
@@ -42,9 +45,11 @@ struct ProduceFrame {
     _ reader: inout ByteReader, version: Int16, names: inout NameCache
   ) throws(ByteError) {
     let flexible = version >= 9
-    // The transactional id says nothing that the batches do not say.
+    // Beside what the batches say, it tells only who may be refused.
+    transactionalID = nil
+    throttleTimeMs = 0
     if version >= 3, let id = try reader.readNullableTextRange(compact: flexible) {
-      _ = try names.name(at: id, of: reader)
+      transactionalID = try names.name(at: id, of: reader)
     }
     acks = try reader.readInt16()
     timeoutMs = try reader.readInt32()
@@ -83,7 +88,7 @@ struct ProduceFrame {
       next += topic.partitionCount
       if flexible { output.writeUInt8(0) }
     }
-    if version >= 1 { output.writeInt32(0) }  // throttle time
+    if version >= 1 { output.writeInt32(throttleTimeMs) }
     if flexible { output.writeUInt8(0) }
   }
 
@@ -104,6 +109,7 @@ struct ProduceFrame {
   /// The answer as a message, to add what failures tell.
   func message() -> ProduceResponse {
     var response = ProduceResponse()
+    response.throttleTimeMs = throttleTimeMs
     var next = 0
     for topic in topics {
       var answer = ProduceResponse.TopicProduceResponse()

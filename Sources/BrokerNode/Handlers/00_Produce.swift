@@ -30,6 +30,7 @@ enum ProduceHandler: InPlaceHandler {
     }
     context.services.metrics.produceRequests.add()
     produce.appendAll(context)
+    produce.throttle(context)
     if !produce.answer(context) { produce.retire(on: context.loop) }
   }
 }
@@ -77,12 +78,30 @@ final class ProduceOperation: WaitingRequest {
       }
       return
     }
+    let access = context.access
+    if let access, let id = frame.transactionalID, !access.may(.write, .transactionalID, id) {
+      return refuseAll(.transactionalIDAuthorizationFailed)
+    }
     var place = 0
     for topic in frame.topics {
+      if let access, !access.may(.write, .topic, topic.name) {
+        refuse(place..<(place + topic.partitionCount), .topicAuthorizationFailed)
+        place += topic.partitionCount
+        continue
+      }
       for _ in 0..<topic.partitionCount {
         append(place, to: topic.name, context)
         place += 1
       }
+    }
+  }
+
+  private func refuseAll(_ code: ErrorCode) { refuse(0..<frame.rows.count, code) }
+
+  private func refuse(_ places: Range<Int>, _ code: ErrorCode) {
+    for place in places {
+      frame.rows[place].errorCode = code.rawValue
+      failures.append((place, PartitionFailure(code)))
     }
   }
 
@@ -116,7 +135,7 @@ final class ProduceOperation: WaitingRequest {
     let result = appended.result
     services.metrics.messagesIn.add(result.recordCount)
     services.metrics.bytesIn.add(Int64(result.size))
-    if frame.acks == -1, !appended.isReplicated {
+    if frame.acks == -1, !appended.isReplicated, services.sabotage == nil {
       waits.append(
         Wait(requiredOffset: result.lastOffset + 1, epoch: appended.epoch, place: place))
       partitions.append(partition)
@@ -172,6 +191,15 @@ final class ProduceOperation: WaitingRequest {
         .unsupportedCompressionType,
         "Produce requests with version \(version) are not allowed to use ZStandard compression")
     }
+  }
+
+  /// Counts the request against the client's quota, and does not hear a client that is over it.
+  func throttle(_ context: RequestContext) {
+    guard let client = context.throttledClient else { return }
+    let wait = context.services.throttle.produced(
+      context.frame.count, by: client, at: context.loop.now)
+    frame.throttleTimeMs = Int32(clamping: wait)
+    context.mute(forMs: wait)
   }
 
   // MARK: Answering

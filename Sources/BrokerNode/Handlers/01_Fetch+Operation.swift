@@ -1,4 +1,5 @@
 /// One Fetch request from its first look at the logs to its answer.
+import Authorization
 import Bytes
 import KafkaMessages
 import KafkaProtocol
@@ -28,6 +29,8 @@ final class FetchOperation: WaitingRequest {
   private let maxWaitMs: Int64
   private var targets: [Target] = []
   private var selector: ReplicaSelector?
+  /// Nil: nobody's quota counts.
+  private let client: ThrottledClient?
   private var pending: PendingReply?
 
   init(
@@ -47,7 +50,9 @@ final class FetchOperation: WaitingRequest {
         : .consumer(rack: request.rackID, mayUseFollower: version >= 11),
       isCommittedOnly: request.isolationLevel == 1 && !isFollower, takesCutBatches: version < 3)
     let asked = version >= 3 ? Int(request.maxBytes) : Int(Int32.max)
-    maxBytes = isFollower ? asked : min(asked, config.consumerFetchMaxBytes)
+    client = isFollower ? nil : context.throttledClient
+    let allowed = client.flatMap { context.services.throttle.largestFetch(by: $0) } ?? .max
+    maxBytes = isFollower ? asked : min(asked, config.consumerFetchMaxBytes, allowed)
     minBytes = min(Int(request.minBytes), maxBytes)
     maxWaitMs = Int64(request.maxWaitMs)
     if config.selectsByRack, !isFollower, !request.rackID.isEmpty {
@@ -56,10 +61,24 @@ final class FetchOperation: WaitingRequest {
   }
 
   func start(_ wanted: [FetchedPartition], _ context: RequestContext) {
-    targets = wanted.map { resolve($0, context.services) }
+    let access = context.access
+    // Followers read everything, by their right to act for the cluster.
+    let isFollower = parameters.followerID != nil
+    let mayFollow = isFollower && access?.mayOnCluster(.clusterAction) ?? true
+    targets = wanted.map { wanted in
+      var target = resolve(wanted, context.services)
+      if let access, target.failure?.code != .unknownTopicID {
+        let isAllowed = isFollower ? mayFollow : access.may(.read, .topic, target.topic)
+        if !isAllowed {
+          target.partition = nil
+          target.failure = PartitionFailure(.topicAuthorizationFailed)
+        }
+      }
+      return target
+    }
     let reads = readAll(on: context.loop)
     if maxWaitMs <= 0 || isComplete(reads) {
-      context.reply(response(reads, on: context.loop))
+      context.reply(settled(reads, on: context.loop))
       return
     }
     pending = context.park()
@@ -72,13 +91,13 @@ final class FetchOperation: WaitingRequest {
     guard connection.isOpen else { return true }
     let reads = readAll(on: loop)
     guard isComplete(reads) else { return false }
-    pending?.send(response(reads, on: loop))
+    pending?.send(settled(reads, on: loop))
     return true
   }
 
   func expire(on loop: BrokerLoop) {
     guard connection.isOpen else { return }
-    pending?.send(response(readAll(on: loop), on: loop))
+    pending?.send(settled(readAll(on: loop), on: loop))
   }
 
   // MARK: Reading
@@ -144,6 +163,21 @@ final class FetchOperation: WaitingRequest {
   }
 
   // MARK: Answering
+
+  /// The answer; an empty one when it would be above the client's quota, and the client is then not
+  /// heard until it may have so much.
+  private func settled(_ reads: [PartitionRead], on loop: BrokerLoop) -> FetchResponse {
+    guard let client else { return response(reads, on: loop) }
+    let bytes = reads.reduce(0) { $0 + $1.byteCount }
+    let wait = loop.services.throttle.fetched(bytes, by: client, at: loop.now)
+    if wait == 0 { return response(reads, on: loop) }
+    RequestContext.mute(connection, on: loop, forMs: wait)
+    return FetchResponse {
+      $0.throttleTimeMs = Int32(clamping: wait)
+      // A session that has only begun is not told of: the client begins another.
+      $0.sessionID = isIncremental ? sessionID : 0
+    }
+  }
 
   private func response(_ reads: [PartitionRead], on loop: BrokerLoop) -> FetchResponse {
     var response = FetchResponse()

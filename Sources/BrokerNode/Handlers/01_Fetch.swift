@@ -15,6 +15,8 @@ import Replication
 import Values
 
 enum FetchHandler: ApiHandler {
+  static var judgesAccess: Bool { true }
+
   static func handle(_ request: FetchRequest, _ context: RequestContext) {
     let followerID = context.version >= 15 ? request.replicaState.replicaID : request.replicaID
     if followerID < 0 { context.services.metrics.fetchRequests.add() }

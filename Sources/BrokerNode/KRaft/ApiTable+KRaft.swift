@@ -31,6 +31,11 @@ extension ApiTable {
     ApiEntry(DescribeClientQuotasHandler.self),
     ApiEntry(DescribeUserScramCredentialsHandler.self),
     ApiEntry(ListClientMetricsResourcesHandler.self),
+    ApiEntry(DescribeAclsHandler.self),
+    ApiEntry(CreateDelegationTokenHandler.self),
+    ApiEntry(RenewDelegationTokenHandler.self),
+    ApiEntry(ExpireDelegationTokenHandler.self),
+    ApiEntry(DescribeDelegationTokenHandler.self),
     // Checked here where a broker's own settings are concerned, then passed on.
     ApiEntry(ForwardedAlterConfigsHandler.self, isForwarded: true),
     ApiEntry(ForwardedIncrementalAlterConfigsHandler.self, isForwarded: true),
@@ -40,6 +45,8 @@ extension ApiTable {
   private static let forwarded: [ApiEntry] = [
     ApiEntry(forwarding: CreateTopicsRequest.self),
     ApiEntry(forwarding: DeleteTopicsRequest.self),
+    ApiEntry(forwarding: CreateAclsRequest.self),
+    ApiEntry(forwarding: DeleteAclsRequest.self),
     ApiEntry(forwarding: CreatePartitionsRequest.self),
     ApiEntry(forwarding: ElectLeadersRequest.self),
     ApiEntry(forwarding: AlterPartitionReassignmentsRequest.self),

@@ -28,6 +28,8 @@ struct BrokerLifecycle {
     case metadataApplied(Int64)
     /// The broker has taken over its replicas and may be unfenced.
     case readyToUnfence
+    /// The cluster has reached a level at which a registration says more than this one did.
+    case registrationOutdated
     case wantsToLeave
     case directoriesFailed([Uuid])
     case tick
@@ -98,6 +100,12 @@ struct BrokerLifecycle {
     case .readyToUnfence:
       isReadyToUnfence = true
       if isRegistered, state == .recovery { mustTalkNow = true }
+    case .registrationOutdated:
+      guard isRegistered, !wantsToLeave else { break }
+      // The same life of the broker: nothing begins again but the talking.
+      isRegistered = false
+      mustTalkNow = true
+      effects.append(.log("Registering again, as the cluster's metadata.version knows more"))
     case .wantsToLeave: leave(&effects)
     case .directoriesFailed(let all):
       if all != offline {

@@ -95,9 +95,12 @@ final class KRaftMembership: ClusterMembership {
       services: services, placements: DirectoryAssignments(services: services, loop: loop))
     let firstPublished = Signal()
     let ownLifePublished = Signal()
-    let follower = MetadataFollower(for: services.brokerID) { step, done in
-      services.replicas.stateChanges.submit {
+    let follower = MetadataFollower(for: services.brokerID) { [weak self] step, done in
+      services.replicas.stateChanges.submit { [weak self] in
         publisher.publish(step)
+        if step.plan.featuresChanged || step.plan.brokersChanged {
+          self?.now.lifecycle?.imageChanged(step.image)
+        }
         if step.isFirst { firstPublished.give() }
         if services.metadata.image.brokers.isAlive(services.brokerID) { ownLifePublished.give() }
         done()

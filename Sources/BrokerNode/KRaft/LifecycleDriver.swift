@@ -63,6 +63,15 @@ final class LifecycleDriver: Sendable {
   func readyToUnfence() { tell(.readyToUnfence) }
   func metadataApplied(_ offset: Int64) { tell(.metadataApplied(offset)) }
 
+  /// Registers again when an image shows that what this broker has said of itself lacks something
+  /// that the level of the metadata has room for: its directories (KIP-858).
+  func imageChanged(_ image: MetadataImage) {
+    guard image.metadataVersion.hasDirectoryAssignment,
+      let own = image.brokers[services.brokerID], own.logDirs.isEmpty
+    else { return }
+    tell(.registrationOutdated)
+  }
+
   func directoryFailed() {
     tell(.directoriesFailed(services.directories.offline(services.replicas.logs)))
   }

@@ -37,6 +37,7 @@ final class MetadataPublisher: Sendable {
   /// - Parameter offset: of the last record in the image.
   private func publish(_ image: MetadataImage, _ plan: MetadataPlan, _ offset: Int64) {
     services.metadata.publish(image, offset: offset)
+    services.throttle.take(image.clientQuotas)
     for removal in plan.removals { remove(removal) }
     for assignment in plan.leaders + plan.followers { assign(assignment, in: image) }
     services.replicas.metadataChanged(

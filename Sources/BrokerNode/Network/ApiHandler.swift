@@ -1,3 +1,4 @@
+import Authorization
 import Bytes
 import KafkaMessages
 import KafkaProtocol
@@ -11,12 +12,29 @@ protocol ApiHandler: SendableMetatype {
   associatedtype Request: KafkaRequest
   /// The versions served; by default all stable ones.
   static var versions: ClosedRange<Int16> { get }
+  /// Whether the handler itself asks what the client may do, partition by partition.
+  static var judgesAccess: Bool { get }
   static func handle(_ request: Request, _ context: RequestContext)
 }
 
 extension ApiHandler {
   static var versions: ClosedRange<Int16> {
     Request.apiKey.schema.stableVersions ?? Request.validVersions
+  }
+  static var judgesAccess: Bool { false }
+
+  /// Handles what the client may have of a request.
+  fileprivate static func judge(_ request: Request, _ access: Access, _ context: RequestContext) {
+    guard let (rest, restriction) = AccessGate.judge(request, access, version: context.version)
+    else { return handle(request, context) }
+    switch restriction {
+    case .serve: handle(rest, context)
+    case .refuse(let response): context.reply(response)
+    case .amend(let amendment):
+      var context = context
+      context.amendment = amendment
+      handle(rest, context)
+    }
   }
 }
 
@@ -40,8 +58,12 @@ struct ApiEntry: Sendable {
     self.isForwarded = isForwarded
     api = H.Request.apiKey
     versions = H.versions
+    // What is passed on is judged by the controller, which knows the client from the Envelope.
+    let isJudged = !isForwarded && !H.judgesAccess
     run = { (reader, context) throws(ByteError) in
-      H.handle(try H.Request(from: &reader, version: context.version), context)
+      let request = try H.Request(from: &reader, version: context.version)
+      guard isJudged, let access = context.access else { return H.handle(request, context) }
+      H.judge(request, access, context)
     }
   }
 

@@ -1,9 +1,14 @@
+import Authorization
 import Bytes
 import KafkaMessages
 import KafkaProtocol
 import Platform
+import Telemetry
 import Transport
 import Values
+
+/// Changes an answer before it is written.
+typealias ResponseAmendment = @Sendable (any KafkaResponse) -> any KafkaResponse
 
 /// One request while it is handled: who asks, in which version, and how to answer.
 struct RequestContext {
@@ -19,6 +24,8 @@ struct RequestContext {
   let frame: UnsafeMutableRawBufferPointer
   /// When the frame was received.
   let received: Instant
+  /// What the authorizer adds to the answer and takes away from it; nil: nothing.
+  var amendment: ResponseAmendment?
 
   var services: BrokerServices { loop.services }
   var client: ClientSession { (connection.context as? ClientSession) ?? loop.anonymous }
@@ -26,7 +33,10 @@ struct RequestContext {
   /// Answers at once.
   func reply(_ response: some KafkaResponse) {
     loop.metrics.finish(api, received: received, now: loop.now)
-    Self.write(response, api, version, correlationID, to: &connection.output)
+    guard let amendment else {
+      return Self.write(response, api, version, correlationID, to: &connection.output)
+    }
+    Self.write(amendment(response), api, version, correlationID, to: &connection.output)
   }
 
   /// Answers at once with what `body` writes behind the header.
@@ -39,7 +49,18 @@ struct RequestContext {
   func park() -> PendingReply {
     PendingReply(
       api: api, version: version, correlationID: correlationID, connection: connection,
-      slot: connection.park(), loop: loop, received: received)
+      slot: connection.park(), loop: loop, received: received, amendment: amendment)
+  }
+
+  /// What the client may do; nil when no authorizer is configured.
+  var access: Access? {
+    guard let authorizer = services.authorizer else { return nil }
+    var access = Access(
+      authorizer, image: services.metadata.image, principal: client.principal, host: client.host,
+      request: api.name
+    ) { AccessAudit.log.info("\($0)") }
+    access.createsTopics = services.currentConfig.topics.isAutoCreationEnabled
+    return access
   }
 
   /// Ends the connection without an answer.
@@ -68,6 +89,11 @@ struct RequestContext {
   }
 }
 
+/// Where denials are told, by the name of Kafka's own logger.
+enum AccessAudit {
+  static let log = Log("kafka.authorizer.logger")
+}
+
 /// An answer that is owed. May be given from any thread, once; a second one is ignored.
 struct PendingReply: Sendable {
   let api: ApiKey
@@ -77,9 +103,15 @@ struct PendingReply: Sendable {
   let slot: ReplySlot
   let loop: BrokerLoop
   let received: Instant
+  let amendment: ResponseAmendment?
 
   /// Gives the answer, on the connection's loop or on the way there.
   func send(_ response: some KafkaResponse) {
+    guard let amendment else { return sendAsIs(response) }
+    sendAsIs(amendment(response))
+  }
+
+  private func sendAsIs(_ response: some KafkaResponse) {
     if connection.loop.isCurrent {
       sendHere(response)
     } else {

@@ -42,6 +42,9 @@ int platform_set_nonblocking(int fd);
 /* An exclusive lock on an open file, without waiting (flock). */
 int platform_try_lock(int fd);
 /* posix_spawn file action chdir, where the C library has it; ENOSYS elsewhere. */
+/* Sets how large the files of a process may become; 0, or -1 with errno. */
+int platform_limit_file_size(int process, uint64_t bytes);
+
 int platform_spawn_addchdir(posix_spawn_file_actions_t *actions, const char *path);
 /* What WIFEXITED and its kin say: exit status, or 128 + signal. */
 int platform_exit_status(int wait_status);

@@ -15,18 +15,34 @@ struct BenchTool: Tool {
   var syntax: CommandLineSyntax {
     CommandLineSyntax(
       command: "jackdaw bench",
-      summary: "Start a local cluster in a folder of its own, measure it, and remove it.",
+      summary: """
+        Measure a cluster.
+
+          jackdaw bench                   a local one of its own: start-up, weight, throughput
+          jackdaw bench list              shapes of load
+          jackdaw bench run SHAPE …       on a local cluster, or on the one of --bootstrap-server
+          jackdaw bench compare A B       two reports of a shape (JSON) side by side
+        """,
       flags: [
+        .value("--mode", "zookeeper|kraft", default: "zookeeper", "Mode of the local cluster."),
         .value("--directory", "PATH", default: "run/bench", "The cluster's folder; removed first."),
+        .value("--brokers", "N", default: "3", "Brokers of the local cluster."),
         .value("--broker-port", "PORT", default: "19092", "The first broker's port."),
         .value("--coordination-port", "PORT", default: "12181", "The first coordinator's port."),
         .value("--metrics-port", "PORT", default: "19404", "The first broker's metrics port."),
-        .value("--scale", "PERCENT", default: "100", "Fewer records, for a quick look."),
+        .value("--broker-override", "KEY=VALUE", repeatable: true, "A setting of every broker."),
+        .value("--bootstrap-server", "HOST:PORT", "Run shapes on a cluster that runs already."),
+        .value(
+          "--process", "NAME=PID", repeatable: true,
+          "A process of that cluster on this machine, to be measured."),
+        .value("--replication-factor", "N", default: "3", "Replicas on that cluster."),
+        .value("--scale", "PERCENT", default: "100", "Fewer records and shorter times."),
+        .value("--report", "FOLDER", "Where each shape's report goes: JSON, HTML, histograms."),
         .value("--output", "text|json", default: "text", "Form of the report."),
         .value(
           "--batch-headers", "COUNT",
           "Starts nothing; measures how long it takes to read the header of a batch."),
-      ])
+      ], takesMoreOperands: true)
   }
 
   struct Report: Codable {
@@ -62,14 +78,21 @@ struct BenchTool: Tool {
       console.line("\(String(format: "%.2f", time)) ns for each batch header")
       return 0
     }
-    let folder = ClusterFolder(try line.require("--directory"))
-    try? LocalCluster.existing(in: folder)?.wipe()
-    let plan = ClusterPlan(
-      brokerPort: try line.integer("--broker-port", in: 1...65000) ?? 19092,
-      coordinationPort: try line.integer("--coordination-port", in: 1...60000) ?? 12181,
-      metricsPort: try line.integer("--metrics-port", in: 1...65000) ?? 19404)
+    let shapes = ShapeBenchTool(line: line, console: console)
+    switch line.operands.first {
+    case "list": shapes.list()
+    case "run": try await shapes.run(Array(line.operands.dropFirst()))
+    case "compare": try shapes.compare(Array(line.operands.dropFirst()))
+    case nil: try await overview(try shapes.localCluster(), line, console)
+    case let other: throw SettingsError("must be list, run or compare", value: other)
+    }
+    return 0
+  }
+
+  private func overview(
+    _ cluster: LocalCluster, _ line: ParsedCommandLine, _ console: Console
+  ) async throws {
     let scale = try line.integer("--scale", in: 1...1000) ?? 100
-    let cluster = LocalCluster(folder: folder, plan: plan)
     do {
       let report = try await measure(cluster, scale: scale, console)
       try cluster.wipe()
@@ -82,7 +105,6 @@ struct BenchTool: Tool {
       cluster.down(graceMs: 2000)
       throw error
     }
-    return 0
   }
 
   private func measure(

@@ -95,22 +95,6 @@ struct ConsoleProducerTool: Tool {
 
 }
 
-extension Producer {
-  /// Takes a record in; waits while `buffer.memory` is used up.
-  func enqueueWhenThereIsRoom(
-    _ record: ProducerRecord, _ report: @escaping DeliveryReport
-  ) async throws {
-    while true {
-      do throws(ClientError) {
-        return try enqueue(record, report)
-      } catch {
-        guard case .bufferFull = error else { throw error }
-      }
-      await waitForSpace()
-    }
-  }
-}
-
 /// Turns a line into a record, by the properties of Kafka's own line reader.
 struct LineReader {
   private let parsesKey: Bool

@@ -15,7 +15,7 @@ struct FeaturesTool: Tool {
       command: "jackdaw features",
       summary: "Feature levels of a KRaft cluster: describe, upgrade, downgrade, disable.",
       flags: AdminSession.flags + [
-        .refused("--bootstrap-controller", "controllers are reached through --bootstrap-server"),
+        AdminSession.controllerFlag,
         .value("--feature", "NAME=LEVEL", repeatable: true, "A level; for disable only the name."),
         .value("--metadata", "VERSION", "The level of metadata.version, as 3.9-IV0."),
         .value("--release-version", "VERSION", "The levels of a release: as --metadata."),
@@ -47,7 +47,7 @@ struct FeaturesTool: Tool {
   private func describe(_ line: ParsedCommandLine, _ console: Console) async throws {
     let response = try await AdminSession.with(line) { session in
       guard let node = try await session.admin.describeCluster().sortedNodes.first else {
-        throw ToolFailure("the cluster has no brokers")
+        throw ToolFailure("the cluster has no nodes")
       }
       return try await session.admin.apiVersions(of: node.id)
     }

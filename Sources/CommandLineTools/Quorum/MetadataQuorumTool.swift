@@ -21,7 +21,7 @@ struct MetadataQuorumTool: Tool {
         (with the new controller's properties as --command-config), remove-controller.
         """,
       flags: AdminSession.flags + [
-        .refused("--bootstrap-controller", "controllers are reached through --bootstrap-server"),
+        AdminSession.controllerFlag,
         .toggle("--status", "The quorum as a whole."),
         .toggle("--replication", aliases: ["--re"], "Every replica of the metadata log."),
         .toggle("--human-readable", "Times as how long ago they were."),
@@ -51,7 +51,7 @@ struct MetadataQuorumTool: Tool {
     }
     let (clusterID, response) = try await AdminSession.with(line) { session in
       (
-        try await session.send(DescribeClusterRequest()).clusterID,
+        try await session.clusterID(),
         try await session.admin.describeQuorum()
       )
     }
@@ -100,7 +100,7 @@ struct MetadataQuorumTool: Tool {
     }
     if !line.has("--dry-run") {
       // The file is the controller's, not a client's: only the address comes from the command line.
-      let admin = try AdminClient(["bootstrap.servers": try AdminSession.bootstrap(line)])
+      let admin = try AdminClient(try AdminSession.bootstrapProperties(line))
       do {
         try await admin.addRaftVoter(request)
       } catch {

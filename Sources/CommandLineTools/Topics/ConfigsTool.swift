@@ -3,10 +3,11 @@ import KafkaMessages
 import KafkaProtocol
 import Settings
 
-/// `jackdaw configs`: describe and alter the dynamic configurations of topics and brokers.
+/// `jackdaw configs`: describe and alter the dynamic configurations of topics and brokers, and the
+/// quotas of users, clients and addresses.
 struct ConfigsTool: Tool {
   let name = "configs"
-  let summary = "Describe and alter configurations of topics and brokers."
+  let summary = "Describe and alter configurations of topics and brokers, and quotas of clients."
 
   var syntax: CommandLineSyntax {
     CommandLineSyntax(
@@ -15,9 +16,11 @@ struct ConfigsTool: Tool {
         .toggle("--describe", "Show configurations."),
         .toggle("--alter", "Change configurations."),
         .toggle("--all", "With --describe: defaults too."),
-        .value("--entity-type", "topics|brokers", "What is configured."),
-        .value("--entity-name", "NAME", "Which one."),
-        .toggle("--entity-default", "The default of all brokers."),
+        .value(
+          "--entity-type", "topics|brokers|users|clients|ips", repeatable: true,
+          "What is configured; users and clients together too."),
+        .value("--entity-name", "NAME", repeatable: true, "Which one."),
+        .toggle("--entity-default", "The default of all brokers, users, clients or ips."),
         .value("--topic", "NAME", "Short for --entity-type topics --entity-name NAME."),
         .value("--broker", "ID", "Short for --entity-type brokers --entity-name ID."),
         .toggle("--broker-defaults", "Short for --entity-type brokers --entity-default."),
@@ -26,7 +29,7 @@ struct ConfigsTool: Tool {
         .value("--delete-config", "k1,k2", "Configurations to remove."),
         .toggle("--force", "Ask no questions; there are none."),
         .value("--output", "text|json", default: "text", "For --describe."),
-      ])
+      ] + QuotaConfigs.flags)
   }
 
   private struct Entity {
@@ -45,6 +48,14 @@ struct ConfigsTool: Tool {
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
     guard line.has("--describe") != line.has("--alter") else {
       throw SettingsError("exactly one of --describe and --alter is needed")
+    }
+    if let quotas = try QuotaConfigs(line) {
+      try await AdminSession.with(line) { session in
+        if line.has("--describe") { return try await quotas.describe(session, console) }
+        try await quotas.alter(
+          adding: try additions(line), deleting: deletions(line), session, console)
+      }
+      return 0
     }
     let entity = try entity(line)
     try await AdminSession.with(line) { session in
@@ -67,7 +78,7 @@ struct ConfigsTool: Tool {
     case "brokers": return Entity(type: .broker, name: name)
     case let other:
       throw SettingsError(
-        "topics and brokers are supported; users, clients, ips and broker-loggers are not yet",
+        "topics, brokers, users, clients and ips are supported",
         key: "--entity-type", value: other)
     }
   }
@@ -160,10 +171,10 @@ struct ConfigsTool: Tool {
           $0.value = value
         })
     }
-    for key in (line.value("--delete-config") ?? "").split(separator: ",") {
+    for key in deletions(line) {
       changes.append(
         IncrementalAlterConfigsRequest.AlterableConfig {
-          $0.name = String(key)
+          $0.name = key
           $0.configOperation = 1
           $0.value = nil
         })
@@ -189,6 +200,10 @@ struct ConfigsTool: Tool {
       try ErrorCode.check(result.errorCode, result.errorMessage, entity.title(name))
     }
     console.line("Completed updating config for \(entity.title(name)).")
+  }
+
+  private func deletions(_ line: ParsedCommandLine) -> [String] {
+    (line.value("--delete-config") ?? "").split(separator: ",").map(String.init)
   }
 
   private func additions(_ line: ParsedCommandLine) throws -> [(String, String)] {

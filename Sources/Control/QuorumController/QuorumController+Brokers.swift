@@ -94,6 +94,20 @@ extension QuorumController {
     }
   }
 
+  /// Fences a broker whose process is gone, as the end of its session would. Were it alive, its
+  /// next heartbeat would ask to be unfenced, and be heard.
+  mutating func fenceGone(_ id: BrokerID, _ epoch: BrokerEpoch) {
+    guard let broker = pending.image.brokers[id], broker.epoch == epoch, !broker.isFenced else {
+      return
+    }
+    sessions[id]?.isFenced = true
+    sessions[id]?.shutdownOffset = nil
+    log("Fencing broker \(id.rawValue) because its process is gone.")
+    var draft = PartitionDraft(self)
+    draft.fence(broker)
+    append(draft.records, isAtomic: false)
+  }
+
   /// Whether a broker may speak: it must be registered, in this very life.
   func checkSender(_ id: Int32, _ epoch: Int64) throws(Refusal) -> BrokerImage {
     guard let broker = pending.image.brokers[BrokerID(id)] else {

@@ -110,6 +110,9 @@ public struct QuorumController: Sendable {
     case snapshotLoaded(MetadataImage, lastOffset: Offset, epoch: Int32)
     /// Answered by exactly one `respond` with the same id, from standbys too.
     case request(id: Int, any ControllerRequest, RequestContext)
+    /// The process of a broker is proven to be gone, in this life of it. Does nothing when the
+    /// broker has registered anew or is fenced already, and on a standby.
+    case brokerGone(BrokerID, BrokerEpoch)
     /// The time asked for by `wakeAt` has come, or any other.
     case tick
     /// Settings that may change while running.
@@ -144,6 +147,7 @@ public struct QuorumController: Sendable {
     case .snapshotLoaded(let image, let lastOffset, let epoch):
       load(image, lastOffset, epoch)
     case .request(let id, let request, let context): handle(request, id, context)
+    case .brokerGone(let id, let epoch): if isActive { fenceGone(id, epoch) }
     case .tick: wakeAt = .distantFuture
     case .options(let options): take(options)
     }

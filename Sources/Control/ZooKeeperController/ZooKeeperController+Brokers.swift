@@ -23,8 +23,10 @@ extension ZooKeeperController {
     }
   }
 
-  private mutating func registrations(_ registered: [BrokerImage]) {
+  private mutating func registrations(_ all: [BrokerImage]) {
     let known = control.image.brokers
+    forgetDeparted(all)
+    let registered = all.filter { departed[$0.id] != $0.epoch }
     let arrived = registered.filter { broker in
       known[broker.id].map { $0.epoch < broker.epoch } ?? true
     }

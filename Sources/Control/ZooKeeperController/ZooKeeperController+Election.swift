@@ -83,6 +83,7 @@ extension ZooKeeperController {
   private mutating func follow(_ controller: BrokerID) {
     if isActive, controller != brokerID { resign() }
     activeController = controller
+    watchController()
   }
 
   /// `/controller` changed: somebody else's, or gone.
@@ -120,6 +121,7 @@ extension ZooKeeperController {
     for broker in control.image.brokers.all { out.append(.closeChannel(broker.id)) }
     term = nil
     activeController = .none
+    departed.removeAll()
     control = Controller(options: options)
     writtenBy.removeAll()
     watchedTopics.removeAll()

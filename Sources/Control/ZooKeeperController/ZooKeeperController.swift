@@ -35,6 +35,8 @@ public struct ZooKeeperController {
   var producerIDVersion: Int32 = 0
   var watchedTopics: Set<String> = []
   var watchedBrokers: Set<BrokerID> = []
+  /// Lives of brokers that are over although their registrations still stand.
+  public internal(set) var departed: [BrokerID: BrokerEpoch] = [:]
   /// Reassignments that came by znode, which is deleted when the last of them is done.
   var znodeReassignments: [TopicPartition: [BrokerID]] = [:]
   var deletions = TopicDeletions()
@@ -88,6 +90,10 @@ public struct ZooKeeperController {
     case changed(String)
     case request(Int, ControlRequest)
     case answer(BrokerID, BrokerEpoch, BrokerAnswer)
+    /// The process of a broker is proven to be gone, in this life of it.
+    case brokerGone(BrokerID, BrokerEpoch)
+    /// It was not gone, after all.
+    case brokerAnswers(BrokerID, BrokerEpoch)
     /// The time asked for by `wakeAt` has come, or any other.
     case tick
     /// Options that may change while running.
@@ -100,6 +106,8 @@ public struct ZooKeeperController {
     case write(Int, [ZnodeTransaction])
     case openChannel(BrokerImage)
     case closeChannel(BrokerID)
+    /// This is the controller's broker now, which others may watch; nil: nobody to be watched.
+    case watchController(BrokerImage?)
     case send(BrokerRequest)
     /// `isToldFirst`: this broker shall have taken in what was sent to it before.
     case respond(Int, ControlAnswer, isToldFirst: Bool)
@@ -113,6 +121,7 @@ public struct ZooKeeperController {
   enum Job {
     case elect
     case checkController
+    case brokerGone(BrokerID, BrokerEpoch)
     case brokers
     case broker(BrokerID)
     case topics
@@ -160,6 +169,8 @@ public struct ZooKeeperController {
       }
     case .answer(let broker, let epoch, let answer):
       if isActive { enqueue(.answer(broker, epoch, answer)) }
+    case .brokerGone(let id, let epoch): enqueue(.brokerGone(id, epoch))
+    case .brokerAnswers(let id, let epoch): noteAnswering(id, epoch)
     case .tick: tick()
     case .options(let options): take(options)
     }
@@ -197,6 +208,7 @@ public struct ZooKeeperController {
     switch job {
     case .elect: elect()
     case .checkController: checkController()
+    case .brokerGone(let id, let epoch): brokerGone(id, epoch)
     case .request(let id, let request):
       guard isActive else { return respond(id, .notController) }
       currentRequest = id
@@ -220,7 +232,7 @@ public struct ZooKeeperController {
       case .deletionProgress: continueDeletions()
       case .electOffline: electOffline()
       case .completeReassignment(let at): completeReassignments([at])
-      case .elect, .checkController, .request: break
+      case .elect, .checkController, .brokerGone, .request: break
       }
     }
   }

@@ -57,6 +57,8 @@ extension DrillCatalogue {
     mustHold: "It registers again, with a higher broker epoch, and follows."
   ) { run in
     let leader = try await run.leader()
+    let before = try await brokerEpoch(run, of: leader)
+    let (fencedBefore, unfencedBefore) = fencings(run, of: leader)
     try run.fault("SIGSTOP \(leader.name)", leadershipOf: [leader]) {
       try run.cluster.pause(leader)
     }
@@ -67,6 +69,50 @@ extension DrillCatalogue {
     run.check("others lead while it stands still", isReplaced)
     await run.pause(forMs: 1_000)
     try run.heal("SIGCONT \(leader.name)") { try run.cluster.resume(leader) }
+    if let before {
+      var after: Int64?
+      await run.wait(upToMs: 40_000) {
+        after = try await brokerEpoch(run, of: leader)
+        return after.map { $0 > before } ?? false
+      }
+      run.check(
+        "the broker epoch is strictly higher", after.map { $0 > before } ?? false,
+        "\(before), then \(after.map { "\($0)" } ?? "none")")
+    } else if run.cluster.logText(of: leader) != nil {
+      // KRaft's broker keeps its registration: it is fenced, and asks to be unfenced.
+      var (fenced, unfenced) = (0, 0)
+      await run.wait(upToMs: 40_000) {
+        (fenced, unfenced) = fencings(run, of: leader)
+        return fenced > fencedBefore && unfenced > unfencedBefore
+      }
+      run.check(
+        "it was fenced, and unfenced again", fenced > fencedBefore && unfenced > unfencedBefore,
+        "\(fenced - fencedBefore) times fenced, \(unfenced - unfencedBefore) unfenced")
+    }
+  }
+
+  /// The epoch of a broker's registration in ZooKeeper; nil in KRaft mode.
+  private static func brokerEpoch(_ run: DrillRun, of broker: DrillMember) async throws -> Int64? {
+    guard run.cluster.mode == "zookeeper", let coordination = run.cluster.coordination else {
+      return nil
+    }
+    return try await SessionExpiry.registration(of: broker.number, at: coordination).epoch
+  }
+
+  /// How often controllers have logged that they fenced and unfenced a broker.
+  private static func fencings(
+    _ run: DrillRun, of broker: DrillMember
+  ) -> (fenced: Int, unfenced: Int) {
+    var counts = (fenced: 0, unfenced: 0)
+    for member in run.cluster.members {
+      for line in run.cluster.logText(of: member)?.split(separator: "\n") ?? [] {
+        if line.contains("Fencing broker \(broker.number) ") { counts.fenced += 1 }
+        if line.contains("from broker \(broker.number) to unfence has been granted") {
+          counts.unfenced += 1
+        }
+      }
+    }
+    return counts
   }
 
   private static let killAllBrokers = Drill(

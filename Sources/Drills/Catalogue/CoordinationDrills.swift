@@ -5,7 +5,7 @@ import ZooKeeperClient
 
 extension DrillCatalogue {
   static let coordination: [Drill] = [
-    expireSession, killEnsembleLeader, loseEnsemble, killDuringSync,
+    expireSession, killEnsembleLeader, loseEnsemble, killDuringSync, ensembleNemesis,
   ].map { drill in drill.with { $0.modes = ["zookeeper"] } }
 
   private static let expireSession = Drill(

@@ -3,7 +3,7 @@
 /// The drills that there are. Numbers are those of the field's catalogue and stay the same.
 public enum DrillCatalogue {
   public static let all: [Drill] =
-    (brokers + controllers + coordination + quorum + links + disks + groups)
+    (brokers + controllers + coordination + quorum + links + disks + groups + machines)
     .sorted { $0.number < $1.number }
 
   /// By name or number.

@@ -22,6 +22,14 @@ enum SessionExpiry {
     return Registration(epoch: stat.czxid, session: stat.ephemeralOwner)
   }
 
+  /// The number that a znode holds as text.
+  static func number(in path: String, at coordination: String) async throws -> Int32? {
+    let answer = try await withSession(at: coordination, resuming: nil) { client in
+      try await client.getData(path)
+    }
+    return Int32(String(decoding: answer.data ?? [], as: UTF8.self))
+  }
+
   /// Closing a session ends it for whoever believed to hold it.
   static func end(_ session: Int64, at coordination: String) async throws {
     try await withSession(at: coordination, resuming: session) { _ in }

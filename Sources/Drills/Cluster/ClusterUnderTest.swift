@@ -52,6 +52,12 @@ public protocol ClusterUnderTest: Sendable {
   func isRunning(_ member: DrillMember) -> Bool
   /// The member's data on this machine; nil when it is out of reach.
   func dataFolder(of member: DrillMember) -> URL?
+  /// Makes the member's time of day jump; false where that cannot be done.
+  func setClock(of member: DrillMember, offsetMs: Int64) -> Bool
+  /// Lets the member write no file beyond so many bytes; false where that cannot be done.
+  func limitFileSize(of member: DrillMember, bytes: UInt64?) -> Bool
+  /// What the member has logged since the cluster was made; nil when it is out of reach.
+  func logText(of member: DrillMember) -> String?
   /// The port that the member itself listens on for clients, past any proxy; nil when not known.
   func directPort(of member: DrillMember) -> Int?
 }

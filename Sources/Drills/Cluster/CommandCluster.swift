@@ -118,5 +118,8 @@ public struct CommandCluster: ClusterUnderTest {
     }
   }
   public func dataFolder(of member: DrillMember) -> URL? { nil }
+  public func setClock(of member: DrillMember, offsetMs: Int64) -> Bool { false }
+  public func limitFileSize(of member: DrillMember, bytes: UInt64?) -> Bool { false }
+  public func logText(of member: DrillMember) -> String? { nil }
   public func directPort(of member: DrillMember) -> Int? { nil }
 }

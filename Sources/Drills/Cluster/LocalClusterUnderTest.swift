@@ -105,6 +105,18 @@ public final class LocalClusterUnderTest: ClusterUnderTest {
     (try? local(member)).map { cluster.folder.folder(of: $0).appending(path: "data") }
   }
 
+  public func setClock(of member: DrillMember, offsetMs: Int64) -> Bool {
+    (try? local(member)).map { cluster.setClock(of: $0, offsetMs: offsetMs) } ?? false
+  }
+
+  public func limitFileSize(of member: DrillMember, bytes: UInt64?) -> Bool {
+    (try? local(member)).map { cluster.limitFileSize(of: $0, bytes: bytes) } ?? false
+  }
+
+  public func logText(of member: DrillMember) -> String? {
+    (try? local(member)).map { cluster.logText(of: $0) }
+  }
+
   public func directPort(of member: DrillMember) -> Int? {
     (try? local(member)).map { cluster.plan.listenPort($0.port) }
   }

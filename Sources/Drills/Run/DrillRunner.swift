@@ -71,13 +71,7 @@ public struct DrillRunner: Sendable {
     let replicas = Int16(min(3, cluster.members(.broker).count))
     var configs = ["min.insync.replicas": "\(min(2, replicas))"]
     for (key, value) in drill.load.topicSettings { configs[key] = value }
-    let topic = NewTopic(
-      target.topic, partitions: target.partitions, replicationFactor: replicas, configs: configs)
-    let outcome = try await admin.createTopics([topic])
-    if case .failure(let error)? = outcome[target.topic] {
-      throw DrillProblem("topic \(target.topic) not created: \(error)")
-    }
-    _ = try await admin.cluster.metadata(of: [target.topic], timeoutMs: 30_000)
+    try await target.create(replicas: replicas, configs: configs, admin)
   }
 
   // MARK: Load
@@ -120,7 +114,11 @@ public struct DrillRunner: Sendable {
     let warm = await run.waitForFullISR(limitMs: 30_000)
     guard warm else { throw DrillProblem("the topic's replicas are not in sync before any fault") }
     await run.pause(forMs: options.warmUpMs)
-    guard run.recorder.records.acknowledged > 0 || drill.load.producers == 0 else {
+    // A busy machine may need longer for a client's first batch than for the warm-up.
+    let isWritten = await run.wait(upToMs: 30_000) {
+      run.recorder.records.acknowledged > 0 || drill.load.producers == 0
+    }
+    guard isWritten else {
       throw DrillProblem("no write was acknowledged before any fault")
     }
     timeline.mark(.phase, "fault")

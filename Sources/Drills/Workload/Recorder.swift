@@ -117,6 +117,22 @@ public final class Recorder: Sendable {
 
   // MARK: Reading
 
+  /// When each partition first acknowledged a write that was begun after an instant.
+  func firstAcknowledged(after start: Instant) -> [Int32: Instant] {
+    state.withLock { state in
+      var first: [Int32: Instant] = [:]
+      // They are written down as they complete: the newest are enough.
+      for operation in state.operations.reversed() {
+        if operation.completed < start { break }
+        guard operation.outcome == .ok, operation.invoked >= start else { continue }
+        for case .sent(let at, _, _) in operation.accesses {
+          first[at.partition] = min(first[at.partition] ?? .distantFuture, operation.completed)
+        }
+      }
+      return first
+    }
+  }
+
   var records: Counts { state.withLock { $0.records } }
   var calls: Counts { state.withLock { $0.calls } }
   var administration: Counts { state.withLock { $0.administration } }

@@ -1,4 +1,6 @@
 // What load generators have in common.
+import KafkaClient
+import KafkaProtocol
 import Synchronization
 import Values
 
@@ -23,6 +25,21 @@ public struct LoadTarget: Sendable {
   public init(topic: String, partitions: Int32) {
     self.topic = topic
     self.partitions = partitions
+  }
+
+  /// Makes the topic. Its name is the run's own: one that exists was made by a try whose answer did
+  /// not come in time.
+  func create(
+    replicas: Int16, configs: [String: String], _ admin: AdminClient
+  ) async throws {
+    let new = NewTopic(
+      topic, partitions: partitions, replicationFactor: replicas, configs: configs)
+    if case .failure(let error)? = try await admin.createTopics([new])[topic],
+      error.code != .topicAlreadyExists
+    {
+      throw DrillProblem("topic \(topic) not created: \(error)")
+    }
+    _ = try await admin.cluster.metadata(of: [topic], timeoutMs: 30_000)
   }
 
   var all: [TopicPartition] { (0..<partitions).map { TopicPartition(topic, $0) } }

@@ -42,6 +42,8 @@ public struct ZabCluster {
   /// Milliseconds a flush takes.
   var flushMs: ClosedRange<Int64> = 1...8
   var connectAttempts = 0
+  /// Whether something before every server takes connections for it, also while it does not listen.
+  var isProxied = false
   /// Whether the ensemble may be changed while it runs.
   let isChangeable: Bool
   /// Reconfigurations that a leader has committed.
@@ -309,11 +311,18 @@ public struct ZabCluster {
     }
   }
 
-  /// An attempt to connect arrives: refused unless the other side leads and can be reached.
+  /// An attempt to connect arrives: refused unless the other side leads and can be reached. Behind
+  /// a proxy it opens all the same, and ends when the proxy finds nobody.
   private mutating func connect(_ from: Int, _ leader: ServerID, _ life: Int, _ attempt: Int) {
     guard servers[from].life == life, servers[from].leaderLink == -attempt else { return }
     let to = index(leader)
     guard servers[to].isLeading, network.canReach(from, to) else {
+      if isProxied {
+        let id = network.open(from: from, to: to)
+        servers[from].leaderLink = id
+        step(from, .leaderConnected)
+        return cut(id)
+      }
       servers[from].leaderLink = nil
       return step(from, .leaderDisconnected)
     }

@@ -16,6 +16,7 @@ import ZooKeeperProtocol
 //     write 1 x          a client of server 1 writes
 //     isolate 3          parts a server from all others
 //     heal               ends all partitions
+//     proxied            from here on something takes connections for servers that do not listen
 //     slow-disk 40       flushes take so many milliseconds from here on
 //     resign 3           tells a server to stop: a leader finishes what it has proposed first
 //     config 1 2 o4      asks the leader for an ensemble of these servers, observers with an o
@@ -74,6 +75,8 @@ public struct ZabScenario {
       if cluster?.reconfigure(to: Array(words.dropFirst())) != true { return ["refused"] }
     case "heal":
       cluster?.network.healAll()
+    case "proxied":
+      cluster?.isProxied = true
     case "slow-disk":
       let delay = Int64(arguments.first ?? 1)
       cluster?.flushMs = delay...delay

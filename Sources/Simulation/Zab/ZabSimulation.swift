@@ -30,6 +30,7 @@ extension ZabCluster {
     var cluster = ZabCluster(
       servers: size, observers: observers, spares: isChangeable ? Int(random.next() % 2) : 0,
       seed: random.next(), isChangeable: isChangeable, sabotage: sabotage, recording: recording)
+    cluster.isProxied = random.next() % 4 == 0
     if isChangeable { cluster.schedule(.reconfigure, inMs: 600) }
     cluster.schedule(.client, inMs: 10)
     cluster.schedule(.fault, inMs: 400)

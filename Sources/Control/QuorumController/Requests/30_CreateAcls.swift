@@ -5,21 +5,6 @@ import KafkaRecords
 import Metadata
 import Values
 
-/// Numbers of the access control protocol (KIP-140) that have a meaning of their own.
-private enum AclNumber {
-  static let unknown: Int8 = 0
-  static let any: Int8 = 1
-  static let matchPattern: Int8 = 2
-  static let literal: Int8 = 3
-  static let prefixed: Int8 = 4
-  static let deny: Int8 = 2
-  static let allow: Int8 = 3
-  /// The highest resource type, operation and permission that Kafka 3.9 knows.
-  static let lastResourceType: Int8 = 7
-  static let lastOperation: Int8 = 14
-  static let wildcard = "*"
-}
-
 extension CreateAclsRequest: ControllerRequest {
   public func refused(_ refusal: Refusal, version: Int16) -> CreateAclsResponse {
     .init { $0.results = creations.map { _ in Self.result(refusal) } }
@@ -76,6 +61,10 @@ extension CreateAclsRequest: ControllerRequest {
       creation.permissionType == AclNumber.deny || creation.permissionType == AclNumber.allow,
       "Invalid permissionType \(creation.permissionType)")
     try check(!creation.resourceName.isEmpty, "Resource name should not be empty")
+    try check(
+      creation.resourceType != AclNumber.cluster
+        || creation.resourceName == AclNumber.clusterName,
+      "The only valid name for the CLUSTER resource is \(AclNumber.clusterName)")
     // A principal without a type is nobody's: no connection could ever match it.
     try check(
       creation.principal.contains(":"),
@@ -104,6 +93,7 @@ extension DeleteAclsRequest: ControllerRequest {
     var records: [MetadataRecord] = []
     let image = machine.pending.image.accessControl
     for filter in filters {
+      let filter = AclFilter(filter)
       guard filter.isKnown else {
         response.filterResults.append(
           Self.failure(Refusal(.invalidRequest, "Unknown patternFilter or entryFilter.")))
@@ -144,36 +134,5 @@ extension DeleteAclsRequest: ControllerRequest {
       $0.errorCode = refusal.code.rawValue
       $0.errorMessage = refusal.message
     }
-  }
-}
-
-extension DeleteAclsRequest.DeleteAclsFilter {
-  fileprivate var isKnown: Bool {
-    (1...AclNumber.lastResourceType).contains(resourceTypeFilter)
-      && (1...AclNumber.prefixed).contains(patternTypeFilter)
-      && (1...AclNumber.lastOperation).contains(operation)
-      && (1...AclNumber.allow).contains(permissionType)
-  }
-
-  /// Nil and ANY match everything; the pattern type MATCH matches whatever covers the name.
-  fileprivate func matches(_ entry: AccessControlEntry) -> Bool {
-    func fits(_ wanted: Int8, _ actual: Int8) -> Bool {
-      wanted == AclNumber.any || wanted == actual
-    }
-    return fits(resourceTypeFilter, entry.resourceType) && fits(operation, entry.operation)
-      && fits(permissionType, entry.permissionType)
-      && (principalFilter == nil || principalFilter == entry.principal)
-      && (hostFilter == nil || hostFilter == entry.host) && matchesPattern(entry)
-  }
-
-  private func matchesPattern(_ entry: AccessControlEntry) -> Bool {
-    guard
-      patternTypeFilter == AclNumber.any || patternTypeFilter == AclNumber.matchPattern
-        || patternTypeFilter == entry.patternType
-    else { return false }
-    guard let name = resourceNameFilter else { return true }
-    guard patternTypeFilter == AclNumber.matchPattern else { return name == entry.resourceName }
-    if entry.patternType == AclNumber.prefixed { return name.hasPrefix(entry.resourceName) }
-    return name == entry.resourceName || entry.resourceName == AclNumber.wildcard
   }
 }

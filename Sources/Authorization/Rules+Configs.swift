@@ -1,0 +1,94 @@
+// Requests that read and change configurations: topics and groups by their names, everything else
+// by the cluster.
+import KafkaMessages
+import KafkaProtocol
+import Metadata
+
+/// The error that a configuration's owner fails with; nil: allowed.
+private func refusal(
+  _ operation: AclOperation, _ type: Int8, _ name: String, _ access: Access
+) -> ErrorCode? {
+  switch ConfigResourceType(rawValue: type) {
+  case .topic:
+    access.may(operation, .topic, name) ? nil : .topicAuthorizationFailed
+  case .group:
+    access.may(operation, .group, name) ? nil : .groupAuthorizationFailed
+  case .broker, .brokerLogger, .clientMetrics:
+    access.mayOnCluster(operation) ? nil : .clusterAuthorizationFailed
+  // The handler has an answer for what does not exist.
+  case .unknown, nil: nil
+  }
+}
+
+extension DescribeConfigsRequest: GuardedRequest {
+  public mutating func restrict(
+    _ access: Access, version: Int16
+  ) -> Restriction<DescribeConfigsResponse> {
+    var refused: [DescribeConfigsResponse.DescribeConfigsResult] = []
+    resources.removeAll { resource in
+      guard
+        let code = refusal(
+          .describeConfigs, resource.resourceType, resource.resourceName, access)
+      else { return false }
+      refused.append(
+        .init {
+          $0.errorCode = code.rawValue
+          $0.errorMessage = code.message
+          $0.resourceType = resource.resourceType
+          $0.resourceName = resource.resourceName
+        })
+      return true
+    }
+    guard !refused.isEmpty else { return .serve }
+    let refusals = refused
+    return .amend { $0.results += refusals }
+  }
+}
+
+extension AlterConfigsRequest: GuardedRequest {
+  public mutating func restrict(
+    _ access: Access, version: Int16
+  ) -> Restriction<AlterConfigsResponse> {
+    var refused: [AlterConfigsResponse.AlterConfigsResourceResponse] = []
+    resources.removeAll { resource in
+      guard
+        let code = refusal(.alterConfigs, resource.resourceType, resource.resourceName, access)
+      else { return false }
+      refused.append(
+        .init {
+          $0.errorCode = code.rawValue
+          $0.errorMessage = code.message
+          $0.resourceType = resource.resourceType
+          $0.resourceName = resource.resourceName
+        })
+      return true
+    }
+    guard !refused.isEmpty else { return .serve }
+    let refusals = refused
+    return .amend { $0.responses += refusals }
+  }
+}
+
+extension IncrementalAlterConfigsRequest: GuardedRequest {
+  public mutating func restrict(
+    _ access: Access, version: Int16
+  ) -> Restriction<IncrementalAlterConfigsResponse> {
+    var refused: [IncrementalAlterConfigsResponse.AlterConfigsResourceResponse] = []
+    resources.removeAll { resource in
+      guard
+        let code = refusal(.alterConfigs, resource.resourceType, resource.resourceName, access)
+      else { return false }
+      refused.append(
+        .init {
+          $0.errorCode = code.rawValue
+          $0.errorMessage = code.message
+          $0.resourceType = resource.resourceType
+          $0.resourceName = resource.resourceName
+        })
+      return true
+    }
+    guard !refused.isEmpty else { return .serve }
+    let refusals = refused
+    return .amend { $0.responses += refusals }
+  }
+}

@@ -1,0 +1,81 @@
+/// Client quotas at work: what clients use is measured, and who is over the limit is not heard for
+/// a while (KIP-219: the answer goes out at once, and says how long).
+import Metadata
+import Quotas
+import Synchronization
+import Transport
+import Values
+
+final class ClientThrottle: Sendable {
+  private let quotas: Mutex<ClientQuotas>
+  /// Whether there is any limit: without one a request costs a load.
+  private let limiting = Atomic<Bool>(false)
+
+  /// - Parameters:
+  ///   - sampleCount: `quota.window.num`.
+  ///   - sampleMs: `quota.window.size.seconds`, in milliseconds.
+  init(sampleCount: Int, sampleMs: Int64) {
+    quotas = Mutex(ClientQuotas(count: sampleCount, widthMs: sampleMs))
+  }
+
+  /// Takes over the limits of an image; called by whoever publishes images.
+  func take(_ image: ClientQuotasImage) {
+    quotas.withLock { $0.take(image) }
+    limiting.store(!image.isEmpty, ordering: .releasing)
+  }
+
+  var isLimiting: Bool { limiting.load(ordering: .relaxed) }
+
+  /// Notes what a client has sent.
+  /// - Returns: for how many milliseconds it must not be heard.
+  func produced(_ bytes: Int, by client: ThrottledClient, at now: Instant) -> Int64 {
+    quotas.withLock {
+      $0.record(.produce, Double(bytes), user: client.user, clientID: client.id, at: now)
+    }
+  }
+
+  /// Notes what a client is about to get. When that is too much it is not counted, and the client
+  /// gets nothing.
+  /// - Returns: for how many milliseconds it must not be heard.
+  func fetched(_ bytes: Int, by client: ThrottledClient, at now: Instant) -> Int64 {
+    quotas.withLock {
+      $0.recordIfAllowed(.fetch, Double(bytes), user: client.user, clientID: client.id, at: now)
+    }
+  }
+
+  /// The most that a client can get at once; nil without a limit. An answer above it would never be
+  /// allowed.
+  func largestFetch(by client: ThrottledClient) -> Int? {
+    quotas.withLock { $0.largest(.fetch, user: client.user, clientID: client.id) }
+  }
+}
+
+/// Whom limits are about.
+struct ThrottledClient: Sendable {
+  /// The principal's name.
+  var user: String
+  /// The client id, which may be empty.
+  var id: String
+}
+
+extension RequestContext {
+  /// Nil when nobody is limited.
+  var throttledClient: ThrottledClient? {
+    guard services.throttle.isLimiting else { return nil }
+    return ThrottledClient(user: client.requestPrincipal.name, id: clientID ?? "")
+  }
+
+  /// Does not hear the client for a while; what it has sent already waits.
+  func mute(forMs milliseconds: Int64) {
+    Self.mute(connection, on: loop, forMs: milliseconds)
+  }
+
+  /// - Precondition: on the connection's loop.
+  static func mute(_ connection: Connection, on loop: BrokerLoop, forMs milliseconds: Int64) {
+    guard milliseconds > 0, connection.isOpen else { return }
+    connection.hold()
+    loop.eventLoop.schedule(afterMs: milliseconds) {
+      if connection.isOpen { connection.release() }
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import Authorization
+import KafkaMessages
+import KafkaProtocol
+import Testing
+
+@testable import BrokerNode
+
+/// No API slips by an authorizer.
+@Suite struct AccessTableTests {
+  /// Every request type of the table, by the API that it is of.
+  private static let guarded: [any GuardedRequest.Type] = [
+    ListOffsetsRequest.self, MetadataRequest.self, OffsetCommitRequest.self,
+    OffsetFetchRequest.self, FindCoordinatorRequest.self, JoinGroupRequest.self,
+    HeartbeatRequest.self, LeaveGroupRequest.self, SyncGroupRequest.self,
+    DescribeGroupsRequest.self, ListGroupsRequest.self, DeleteRecordsRequest.self,
+    InitProducerIdRequest.self, OffsetForLeaderEpochRequest.self, DescribeAclsRequest.self,
+    DescribeConfigsRequest.self, DescribeLogDirsRequest.self, DeleteGroupsRequest.self,
+    OffsetDeleteRequest.self, DescribeClientQuotasRequest.self,
+    DescribeUserScramCredentialsRequest.self, DescribeClusterRequest.self,
+    DescribeProducersRequest.self, ListClientMetricsResourcesRequest.self,
+    DescribeTopicPartitionsRequest.self, CreateDelegationTokenRequest.self,
+  ]
+
+  /// Judged by their handlers, partition by partition.
+  private static let judgedInside: Set<ApiKey> = [.produce, .fetch]
+
+  @Test func everyApiOfABrokerIsJudgedSomewhere() {
+    let judged = Set(Self.guarded.map { Self.api(of: $0) })
+    for entry in ApiTable.kraftBroker.listed where !entry.isForwarded {
+      #expect(
+        judged.contains(entry.api) || Self.judgedInside.contains(entry.api)
+          || AccessGate.open.contains(entry.api), "\(entry.api.name)")
+    }
+  }
+
+  private static func api(of type: any GuardedRequest.Type) -> ApiKey { type.apiKey }
+}
