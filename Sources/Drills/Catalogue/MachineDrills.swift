@@ -9,7 +9,7 @@ extension DrillCatalogue {
   static let machines: [Drill] = [killIsolatedLeader, fullDisk, clockJump]
 
   private static let killIsolatedLeader = Drill(
-    34, "kill-isolated-leader", "Cut a leader off from its followers, then kill it",
+    37, "kill-isolated-leader", "Cut a leader off from its followers, then kill it",
     breaks: "The leader of partition 0 and the other brokers do not hear each other; before "
       + "anybody leaves the ISR the leader is killed.",
     mustHold: "What the leader took in alone was not acknowledged: nothing acknowledged is lost."
