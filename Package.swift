@@ -23,7 +23,6 @@ let modules: [Module] = [
   Module(name: "Telemetry", layer: 1, uses: ["Values", "Containers", "CPlatform"]),
   Module(name: "Settings", layer: 1, uses: ["Values"]),
   Module(name: "Plots", layer: 1, uses: []),
-  Module(name: "ServerProcess", layer: 1, uses: ["Platform", "Settings", "Telemetry"]),
   // 2 formats
   Module(name: "KafkaProtocol", layer: 2, uses: ["Values", "Bytes"]),
   Module(
@@ -101,6 +100,7 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Transport", "ZooKeeperProtocol",
     ]),
   // 5 nodes
+  Module(name: "ServerProcess", layer: 5, uses: ["Platform", "Settings", "Telemetry"]),
   Module(
     name: "CoordinatorNode", layer: 5,
     uses: [

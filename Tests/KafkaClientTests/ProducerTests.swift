@@ -55,7 +55,8 @@ import Values
     defer { fake.stop() }
     fake.createTopic("quotes", partitions: 1)
     fake.fail(.produce, fault)
-    let producer = try Producer(settings(fake, ["batch.size": "100", "delivery.timeout.ms": "5000"]))
+    let producer = try Producer(
+      settings(fake, ["batch.size": "100", "delivery.timeout.ms": "5000"]))
     for number in 0..<100 { try producer.enqueue(Self.record("\(number)")) }
     await producer.flush()
     #expect(fake.values("quotes", 0) == (0..<100).map { "\($0)" })

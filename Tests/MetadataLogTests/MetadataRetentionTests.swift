@@ -23,9 +23,11 @@ import Values
           ReplicaKey(BrokerID(Int32(index + 1))),
           endpoints: [Raft.Endpoint(listener: "CONTROLLER", host: "127.0.0.1", port: port)])
       })
+    // Patient: these tests are not about elections, and a busy machine may stand still for long.
     return try TestNode(
       id, directory: folder.appending(path: "\(id)").path, port: ports[Int(id) - 1],
-      voters: voters, options: options, cleaningIntervalMs: 40)
+      voters: voters, options: options, cleaningIntervalMs: 40,
+      fetchTimeoutMs: 4000)
   }
 
   /// Small segments, and a snapshot for every few records.

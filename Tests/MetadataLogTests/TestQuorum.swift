@@ -83,7 +83,8 @@ final class TestNode {
 
   init(
     _ id: Int32, directory: String, port: UInt16, voters: VoterSet, isVoter: Bool = true,
-    options: MetadataLogOptions = MetadataLogOptions(), cleaningIntervalMs: Int64 = 60_000
+    options: MetadataLogOptions = MetadataLogOptions(), cleaningIntervalMs: Int64 = 60_000,
+    fetchTimeoutMs: Int64 = 400
   ) throws {
     self.id = id
     try FileSystem.createDirectory(directory)
@@ -93,7 +94,7 @@ final class TestNode {
       own: own, clusterID: "test-cluster", endpoints: isVoter ? [endpoint] : [],
       staticVoters: voters)
     configuration.options.electionTimeoutMs = 200
-    configuration.options.fetchTimeoutMs = 400
+    configuration.options.fetchTimeoutMs = fetchTimeoutMs
     configuration.options.electionBackoffMaxMs = 100
     var driverOptions = RaftDriverOptions(configuration: configuration, logDirectory: directory)
     driverOptions.log = options

@@ -9,7 +9,8 @@ extension DrillReport {
     var body = """
       <h1>Drill \(number): \(HTMLPage.escape(title))</h1>
       <p class="verdict \(valid ? "good" : "bad")">\(verdict)</p>
-      <p><b>Breaks:</b> \(HTMLPage.escape(breaks))<br><b>Must hold:</b> \(HTMLPage.escape(mustHold))<br>
+      <p><b>Breaks:</b> \(HTMLPage.escape(breaks))<br>
+      <b>Must hold:</b> \(HTMLPage.escape(mustHold))<br>
       <b>Cluster:</b> \(HTMLPage.escape(cluster)), \(mode) mode</p>
       """
     if let problem = firstProblem {
