@@ -246,7 +246,9 @@ final class SimulatedCluster {
       case .closeChannel(let id):
         lanes["channel-\(broker.id.rawValue)-\(id.rawValue)"] = nil
       case .respond(let id, let answer, _): answers[id] = answer
-      case .openChannel, .watchController, .becameController, .resigned, .log, .wakeAt: break
+      case .watchController:
+        #expect(!broker.machine.isActive, "the controller would lose sight of the brokers")
+      case .openChannel, .becameController, .resigned, .log, .wakeAt: break
       }
     }
   }

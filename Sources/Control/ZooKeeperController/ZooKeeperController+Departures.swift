@@ -48,10 +48,12 @@ extension ZooKeeperController {
 
   /// Finds out where the controller's broker listens, so that it can be watched.
   mutating func watchController() {
+    // The controller watches all brokers. It too hears that `/controller` has changed: by itself.
+    guard !isActive else { return }
     let id = activeController
     guard id != .none, id != brokerID else { return out.append(.watchController(nil)) }
     read([.data(ZnodePath.broker(id), watch: false)]) { machine, results in
-      guard machine.activeController == id else { return }
+      guard !machine.isActive, machine.activeController == id else { return }
       machine.out.append(.watchController(machine.decodeBroker(id, results[0])))
     }
   }
