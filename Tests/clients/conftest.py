@@ -1,6 +1,7 @@
 """Shared fixtures. A cluster is expensive: tests that only use one share it per module."""
 
 import os
+import uuid
 
 import pytest
 
@@ -55,5 +56,6 @@ def cluster(tmp_path_factory, mode):
 
 @pytest.fixture
 def topic(request):
-    """A topic name of the test's own."""
-    return request.node.name.replace("[", "-").replace("]", "").replace("_", "-")[:80]
+    """A topic name of the test's own, another one each time it is tried."""
+    name = request.node.name.replace("[", "-").replace("]", "").replace("_", "-")[:80]
+    return f"{name}-{uuid.uuid4().hex[:6]}"

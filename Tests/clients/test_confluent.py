@@ -10,6 +10,8 @@ from confluent_kafka.admin import (
     AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
     ResourceType)
 
+from harness import wait_until
+
 
 @pytest.fixture
 def admin(cluster):
@@ -244,10 +246,21 @@ def test_admin_topics(cluster, admin, topic):
         time.sleep(0.1)
 
 
+def described(admin, resource):
+    answers = []
+
+    def ask():
+        answers.append(admin.describe_configs([resource])[resource].result(20))
+        return True
+    wait_until(ask, 20, "the resource is described")
+    return answers[-1]
+
+
 def test_admin_configs(cluster, admin, topic):
     create(admin, topic, 1, config={"retention.ms": "12345"})
     resource = ConfigResource(ResourceType.TOPIC, topic)
-    before = admin.describe_configs([resource])[resource].result(20)
+    # Any broker may be asked, and it may hear of the topic a moment later than the controller.
+    before = described(admin, resource)
     assert before["retention.ms"].value == "12345" and not before["retention.ms"].is_default
     assert before["cleanup.policy"].value == "delete" and before["cleanup.policy"].is_default
     change = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[
