@@ -65,10 +65,13 @@ import TestKit
     ("print-in-library", #"^\s*print\("#),
   ])
   func patterns(_ rule: String, _ pattern: String) throws {
-    let expression = try NSRegularExpression(pattern: pattern)
+    let expression = try NSRegularExpression(pattern: pattern, options: .anchorsMatchLines)
     var findings: [String] = []
     for file in SourceTree.written where file.isSource && file.module != "schemac" {
       if rule == "print-in-library", (SourceTree.modules[file.module]?.layer ?? 6) > 4 { continue }
+      // A file without any match, comments included, needs no look at its lines.
+      let whole = NSRange(file.text.startIndex..., in: file.text)
+      guard expression.firstMatch(in: file.text, range: whole) != nil else { continue }
       for (index, line) in file.lines.enumerated() {
         let text = rule == "unfinished-marks" ? line : SourceTree.code(line)
         let range = NSRange(text.startIndex..., in: text)
@@ -80,6 +83,15 @@ import TestKit
     check(rule, findings)
   }
 
+  /// Bytes beyond ASCII belong to words too.
+  private static func isPartOfAName(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), 0x80...0xff: true
+    default: false
+    }
+  }
+
   /// A file none of whose declarations is named anywhere else is dead.
   @Test func deadFiles() throws {
     let declaration = #/
@@ -88,10 +100,9 @@ import TestKit
       /#
     var words: [String: Set<String>] = [:]  // word → the files that have it
     for file in SourceTree.files {
-      for line in file.lines {
-        for word in line.split(whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "_" }) {
-          words[String(word), default: []].insert(file.path)
-        }
+      let names = file.text.utf8.split(whereSeparator: { !Self.isPartOfAName($0) })
+      for word in Set(names.map(Substring.init)) {
+        words[String(word), default: []].insert(file.path)
       }
     }
     var findings: [String] = []

@@ -4,6 +4,7 @@ import TestKit
 /// The project's own text, as the conventions read it.
 struct SourceFile: Sendable {
   let path: String  // from the top of the checkout
+  let text: String
   let lines: [String]
 
   var module: String { String(path.split(separator: "/")[1]) }
@@ -28,7 +29,8 @@ enum SourceTree {
         guard entry.hasSuffix(".swift") else { continue }
         let text = (try? String(contentsOf: folder.appending(path: entry), encoding: .utf8)) ?? ""
         found.append(
-          SourceFile(path: "\(top)/\(entry)", lines: text.components(separatedBy: "\n")))
+          SourceFile(
+            path: "\(top)/\(entry)", text: text, lines: text.components(separatedBy: "\n")))
       }
     }
     return found.sorted { $0.path < $1.path }
@@ -59,6 +61,8 @@ enum SourceTree {
 
   static func imports(of file: SourceFile) -> [String] {
     file.lines.compactMap { line in
+      // Most lines are none; a look at the first letter saves the pattern.
+      guard let first = line.utf8.first, "@ip".utf8.contains(first) else { return nil }
       let pattern = #/
         ^(?:@\w+(?:\(\w+\))?\s+)?(?:public\s+)?import\s+(?:struct\s+|func\s+)?(\w+)
         /#
@@ -88,8 +92,11 @@ enum SourceTree {
           break
         }
         // A requirement of a protocol has no body: the next declaration begins.
-        let hasBody = file.lines[index..<later].contains { $0.contains("{") }
-        if later > index, candidate.isEmpty, !hasBody { break }
+        if later > index, candidate.isEmpty,
+          !file.lines[index..<later].contains(where: { $0.utf8.contains(UInt8(ascii: "{")) })
+        {
+          break
+        }
       }
     }
     return found

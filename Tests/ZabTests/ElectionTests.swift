@@ -40,8 +40,9 @@ import ZooKeeperProtocol
     #expect(election.vote.leader == ServerID(1))
     // A quorum agrees; the third server may still say something better.
     #expect(election.state == .looking)
-    #expect(election.nextDeadline == Instant(milliseconds: 200))
-    election.timer(at: Instant(milliseconds: 200), into: &effects)
+    let end = Instant(milliseconds: EnsembleTiming().finalizeWaitMs)
+    #expect(election.nextDeadline == end)
+    election.timer(at: end, into: &effects)
     #expect(effects.last == .elected(leader: ServerID(1)))
     #expect(election.state == .following)
   }
