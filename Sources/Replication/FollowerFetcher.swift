@@ -85,6 +85,10 @@ public struct FollowerFetcher: Equatable, Sendable {
   /// Fetch ≥ 12 tells of divergence itself; below that OffsetForLeaderEpoch must be asked first.
   let divergenceInFetch: Bool
   let backoffMs: Int64
+  /// Failures one after the other.
+  private var failures = 0
+  /// The pause after a first failure.
+  static let firstBackoffMs: Int64 = 20
 
   /// - Parameters:
   ///   - divergenceInFetch: whether inter.broker.protocol.version is at least 2.7-IV1.
@@ -117,6 +121,7 @@ public struct FollowerFetcher: Equatable, Sendable {
   public mutating func step(
     _ answer: Answer, log: some FollowerLog, at now: Instant, into effects: inout [Effect]
   ) {
+    if answer != .failed { failures = 0 }
     switch answer {
     case .fetched(let highWatermark, let logStartOffset, let recordBytes):
       phase = .fetching
@@ -135,7 +140,11 @@ public struct FollowerFetcher: Equatable, Sendable {
     case .fenced:
       phase = .stopped
     case .failed:
-      pausedUntil = now.advanced(milliseconds: backoffMs)
+      // A new leader may hear of its office a moment after its followers: the first pauses are
+      // short, so that a topic that has just been made is not without replicas for a second.
+      let pause = Self.firstBackoffMs << Int64(min(failures, 10))
+      failures += 1
+      pausedUntil = now.advanced(milliseconds: min(backoffMs, pause))
     }
   }
 

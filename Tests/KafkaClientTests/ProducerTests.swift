@@ -102,7 +102,14 @@ import Values
     defer { fake.stop() }
     fake.createTopic("quotes", partitions: 1)
     fake.on { $0.maxBatchBytes = 300 }
-    let producer = try Producer(settings(fake, ["enable.idempotence": idempotence]))
+    // Without idempotence order is kept only by one request at a time, as with Kafka.
+    let producer = try Producer(
+      settings(
+        fake,
+        [
+          "enable.idempotence": idempotence,
+          "max.in.flight.requests.per.connection": idempotence == "true" ? "5" : "1",
+        ]))
     let offsets = Mutex<[Int64]>([])
     for number in 0..<200 {
       try producer.enqueue(Self.record("n\(number)")) { result in

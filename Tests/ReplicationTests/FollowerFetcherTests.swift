@@ -76,4 +76,16 @@ private struct Log: FollowerLog {
     _ = step(&fetcher, .fenced, log)
     #expect(fetcher.question(for: log, at: .distantFuture) == nil)
   }
+
+  @Test func `pauses after failures begin short and double up to the backoff`() {
+    var fetcher = FollowerFetcher(leaderEpoch: LeaderEpoch(5), backoffMs: 100)
+    let log = Log(logEndOffset: 20, epochs: [(1, 0)])
+    for pause in [20, 40, 80, 100, 100] as [Int64] {
+      _ = step(&fetcher, .failed, log)
+      #expect(fetcher.pausedUntil == now.advanced(milliseconds: pause))
+    }
+    _ = step(&fetcher, .fetched(highWatermark: 20, logStartOffset: 0, recordBytes: 0), log)
+    _ = step(&fetcher, .failed, log)
+    #expect(fetcher.pausedUntil == now.advanced(milliseconds: 20))
+  }
 }
