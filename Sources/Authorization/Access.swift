@@ -93,6 +93,26 @@ public enum Restriction<Response: Sendable>: Sendable {
   case amend(@Sendable (inout Response) -> Void)
 }
 
+extension Array {
+  /// Takes out what the asker may not have, and answers for it.
+  ///
+  /// - Parameters:
+  ///   - place: where in the response the answers belong.
+  ///   - judge: the answer for what is denied; nil for what is allowed.
+  mutating func refuse<Response, Answer: Sendable>(
+    into place: WritableKeyPath<Response, [Answer]> & Sendable, _ judge: (Element) -> Answer?
+  ) -> Restriction<Response> {
+    var refusals: [Answer] = []
+    removeAll { element in
+      guard let refusal = judge(element) else { return false }
+      refusals.append(refusal)
+      return true
+    }
+    guard !refusals.isEmpty else { return .serve }
+    return .amend { [refusals] in $0[keyPath: place] += refusals }
+  }
+}
+
 /// A request that says what it needs. Every API that an authorizer guards conforms, in the files
 /// `Rules+….swift`; they are the whole table of operations and resources.
 public protocol GuardedRequest: KafkaRequest {

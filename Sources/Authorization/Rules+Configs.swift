@@ -24,24 +24,18 @@ extension DescribeConfigsRequest: GuardedRequest {
   public mutating func restrict(
     _ access: Access, version: Int16
   ) -> Restriction<DescribeConfigsResponse> {
-    var refused: [DescribeConfigsResponse.DescribeConfigsResult] = []
-    resources.removeAll { resource in
+    resources.refuse(into: \.results) { resource in
       guard
         let code = refusal(
           .describeConfigs, resource.resourceType, resource.resourceName, access)
-      else { return false }
-      refused.append(
-        .init {
-          $0.errorCode = code.rawValue
-          $0.errorMessage = code.message
-          $0.resourceType = resource.resourceType
-          $0.resourceName = resource.resourceName
-        })
-      return true
+      else { return nil }
+      return DescribeConfigsResponse.DescribeConfigsResult {
+        $0.errorCode = code.rawValue
+        $0.errorMessage = code.message
+        $0.resourceType = resource.resourceType
+        $0.resourceName = resource.resourceName
+      }
     }
-    guard !refused.isEmpty else { return .serve }
-    let refusals = refused
-    return .amend { $0.results += refusals }
   }
 }
 
@@ -49,23 +43,17 @@ extension AlterConfigsRequest: GuardedRequest {
   public mutating func restrict(
     _ access: Access, version: Int16
   ) -> Restriction<AlterConfigsResponse> {
-    var refused: [AlterConfigsResponse.AlterConfigsResourceResponse] = []
-    resources.removeAll { resource in
+    resources.refuse(into: \.responses) { resource in
       guard
         let code = refusal(.alterConfigs, resource.resourceType, resource.resourceName, access)
-      else { return false }
-      refused.append(
-        .init {
-          $0.errorCode = code.rawValue
-          $0.errorMessage = code.message
-          $0.resourceType = resource.resourceType
-          $0.resourceName = resource.resourceName
-        })
-      return true
+      else { return nil }
+      return AlterConfigsResponse.AlterConfigsResourceResponse {
+        $0.errorCode = code.rawValue
+        $0.errorMessage = code.message
+        $0.resourceType = resource.resourceType
+        $0.resourceName = resource.resourceName
+      }
     }
-    guard !refused.isEmpty else { return .serve }
-    let refusals = refused
-    return .amend { $0.responses += refusals }
   }
 }
 
@@ -73,22 +61,16 @@ extension IncrementalAlterConfigsRequest: GuardedRequest {
   public mutating func restrict(
     _ access: Access, version: Int16
   ) -> Restriction<IncrementalAlterConfigsResponse> {
-    var refused: [IncrementalAlterConfigsResponse.AlterConfigsResourceResponse] = []
-    resources.removeAll { resource in
+    resources.refuse(into: \.responses) { resource in
       guard
         let code = refusal(.alterConfigs, resource.resourceType, resource.resourceName, access)
-      else { return false }
-      refused.append(
-        .init {
-          $0.errorCode = code.rawValue
-          $0.errorMessage = code.message
-          $0.resourceType = resource.resourceType
-          $0.resourceName = resource.resourceName
-        })
-      return true
+      else { return nil }
+      return IncrementalAlterConfigsResponse.AlterConfigsResourceResponse {
+        $0.errorCode = code.rawValue
+        $0.errorMessage = code.message
+        $0.resourceType = resource.resourceType
+        $0.resourceName = resource.resourceName
+      }
     }
-    guard !refused.isEmpty else { return .serve }
-    let refusals = refused
-    return .amend { $0.responses += refusals }
   }
 }

@@ -9,11 +9,9 @@ extension ListOffsetsRequest: GuardedRequest {
   public mutating func restrict(
     _ access: Access, version: Int16
   ) -> Restriction<ListOffsetsResponse> {
-    let split = topics.split { access.may(.describe, .topic, $0.name) }
-    guard !split.denied.isEmpty else { return .serve }
-    topics = split.allowed
-    let refusals = split.denied.map { topic in
-      ListOffsetsResponse.ListOffsetsTopicResponse {
+    topics.refuse(into: \.topics) { topic in
+      guard !access.may(.describe, .topic, topic.name) else { return nil }
+      return ListOffsetsResponse.ListOffsetsTopicResponse {
         $0.name = topic.name
         $0.partitions = topic.partitions.map { partition in
           .init {
@@ -23,7 +21,6 @@ extension ListOffsetsRequest: GuardedRequest {
         }
       }
     }
-    return .amend { $0.topics += refusals }
   }
 }
 
@@ -31,11 +28,9 @@ extension DeleteRecordsRequest: GuardedRequest {
   public mutating func restrict(
     _ access: Access, version: Int16
   ) -> Restriction<DeleteRecordsResponse> {
-    let split = topics.split { access.may(.delete, .topic, $0.name) }
-    guard !split.denied.isEmpty else { return .serve }
-    topics = split.allowed
-    let refusals = split.denied.map { topic in
-      DeleteRecordsResponse.DeleteRecordsTopicResult {
+    topics.refuse(into: \.topics) { topic in
+      guard !access.may(.delete, .topic, topic.name) else { return nil }
+      return DeleteRecordsResponse.DeleteRecordsTopicResult {
         $0.name = topic.name
         $0.partitions = topic.partitions.map { partition in
           .init {
@@ -46,7 +41,6 @@ extension DeleteRecordsRequest: GuardedRequest {
         }
       }
     }
-    return .amend { $0.topics += refusals }
   }
 }
 
@@ -56,11 +50,9 @@ extension OffsetForLeaderEpochRequest: GuardedRequest {
     _ access: Access, version: Int16
   ) -> Restriction<OffsetForLeaderEpochResponse> {
     if access.mayOnCluster(.clusterAction, isAsked: false) { return .serve }
-    let split = topics.split { access.may(.describe, .topic, $0.topic) }
-    guard !split.denied.isEmpty else { return .serve }
-    topics = split.allowed
-    let refusals = split.denied.map { topic in
-      OffsetForLeaderEpochResponse.OffsetForLeaderTopicResult {
+    return topics.refuse(into: \.topics) { topic in
+      guard !access.may(.describe, .topic, topic.topic) else { return nil }
+      return OffsetForLeaderEpochResponse.OffsetForLeaderTopicResult {
         $0.topic = topic.topic
         $0.partitions = topic.partitions.map { partition in
           .init {
@@ -70,7 +62,6 @@ extension OffsetForLeaderEpochRequest: GuardedRequest {
         }
       }
     }
-    return .amend { $0.topics += refusals }
   }
 }
 
@@ -78,11 +69,9 @@ extension DescribeProducersRequest: GuardedRequest {
   public mutating func restrict(
     _ access: Access, version: Int16
   ) -> Restriction<DescribeProducersResponse> {
-    let split = topics.split { access.may(.read, .topic, $0.name) }
-    guard !split.denied.isEmpty else { return .serve }
-    topics = split.allowed
-    let refusals = split.denied.map { topic in
-      DescribeProducersResponse.TopicResponse {
+    topics.refuse(into: \.topics) { topic in
+      guard !access.may(.read, .topic, topic.name) else { return nil }
+      return DescribeProducersResponse.TopicResponse {
         $0.name = topic.name
         $0.partitions = topic.partitionIndexes.map { index in
           .init {
@@ -93,7 +82,6 @@ extension DescribeProducersRequest: GuardedRequest {
         }
       }
     }
-    return .amend { $0.topics += refusals }
   }
 }
 

@@ -187,16 +187,13 @@ extension CreatePartitionsRequest: GuardedRequest {
   public mutating func restrict(
     _ access: Access, version: Int16
   ) -> Restriction<CreatePartitionsResponse> {
-    let split = topics.split { access.may(.alter, .topic, $0.name) }
-    guard !split.denied.isEmpty else { return .serve }
-    topics = split.allowed
-    let refusals = split.denied.map { topic in
-      CreatePartitionsResponse.CreatePartitionsTopicResult {
+    topics.refuse(into: \.results) { topic in
+      guard !access.may(.alter, .topic, topic.name) else { return nil }
+      return CreatePartitionsResponse.CreatePartitionsTopicResult {
         $0.name = topic.name
         $0.errorCode = failed.rawValue
         $0.errorMessage = failed.message
       }
     }
-    return .amend { $0.results += refusals }
   }
 }
