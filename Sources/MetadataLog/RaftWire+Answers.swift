@@ -5,15 +5,6 @@ import Raft
 import Values
 
 extension RaftWire {
-  /// The endpoint of the leader under one listener's name: the one that the request came in by.
-  private static func endpoint(
-    _ leader: CurrentLeader, _ listener: String
-  ) -> (id: Int32, host: String, port: UInt16)? {
-    guard let id = leader.id, let found = leader.endpoints.first(where: { $0.listener == listener })
-    else { return nil }
-    return (id.rawValue, found.host, found.port)
-  }
-
   static func encode(
     _ response: Raft.VoteResponse, listener: String
   ) -> KafkaMessages.VoteResponse {
@@ -35,15 +26,7 @@ extension RaftWire {
           ]
         }
       ]
-      if let found = endpoint(response.leader, listener) {
-        $0.nodeEndpoints = [
-          Wire.NodeEndpoint {
-            $0.nodeID = found.id
-            $0.host = found.host
-            $0.port = found.port
-          }
-        ]
-      }
+      $0.nodeEndpoints = endpoints(response.leader, listener)
     }
   }
 
@@ -57,25 +40,10 @@ extension RaftWire {
       $0.topics = [
         Wire.TopicData {
           $0.topicName = topic
-          $0.partitions = [
-            Wire.PartitionData {
-              $0.partitionIndex = partition
-              $0.errorCode = response.error.rawValue
-              $0.leaderID = response.leader.id?.rawValue ?? -1
-              $0.leaderEpoch = response.leader.epoch.rawValue
-            }
-          ]
+          $0.partitions = [partition(response)]
         }
       ]
-      if let found = endpoint(response.leader, listener) {
-        $0.nodeEndpoints = [
-          Wire.NodeEndpoint {
-            $0.nodeID = found.id
-            $0.host = found.host
-            $0.port = found.port
-          }
-        ]
-      }
+      $0.nodeEndpoints = endpoints(response.leader, listener)
     }
   }
 
@@ -89,25 +57,10 @@ extension RaftWire {
       $0.topics = [
         Wire.TopicData {
           $0.topicName = topic
-          $0.partitions = [
-            Wire.PartitionData {
-              $0.partitionIndex = partition
-              $0.errorCode = response.error.rawValue
-              $0.leaderID = response.leader.id?.rawValue ?? -1
-              $0.leaderEpoch = response.leader.epoch.rawValue
-            }
-          ]
+          $0.partitions = [partition(response)]
         }
       ]
-      if let found = endpoint(response.leader, listener) {
-        $0.nodeEndpoints = [
-          Wire.NodeEndpoint {
-            $0.nodeID = found.id
-            $0.host = found.host
-            $0.port = found.port
-          }
-        ]
-      }
+      $0.nodeEndpoints = endpoints(response.leader, listener)
     }
   }
 
@@ -144,15 +97,7 @@ extension RaftWire {
           ]
         }
       ]
-      if let found = endpoint(response.leader, listener) {
-        $0.nodeEndpoints = [
-          Wire.NodeEndpoint {
-            $0.nodeID = found.id
-            $0.host = found.host
-            $0.port = Int32(found.port)
-          }
-        ]
-      }
+      $0.nodeEndpoints = endpoints(response.leader, listener)
     }
   }
 
@@ -183,15 +128,7 @@ extension RaftWire {
           ]
         }
       ]
-      if let found = endpoint(response.leader, listener) {
-        $0.nodeEndpoints = [
-          Wire.NodeEndpoint {
-            $0.nodeID = found.id
-            $0.host = found.host
-            $0.port = found.port
-          }
-        ]
-      }
+      $0.nodeEndpoints = endpoints(response.leader, listener)
     }
   }
 
@@ -244,13 +181,7 @@ extension RaftWire {
       $0.nodes = response.nodes.map { voter in
         Wire.Node {
           $0.nodeID = voter.key.id.rawValue
-          $0.listeners = voter.endpoints.map { endpoint in
-            Wire.Listener {
-              $0.name = endpoint.listener
-              $0.host = endpoint.host
-              $0.port = endpoint.port
-            }
-          }
+          $0.listeners = listeners(voter.endpoints)
         }
       }
     }

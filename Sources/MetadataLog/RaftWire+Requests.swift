@@ -53,13 +53,7 @@ enum RaftWire {
           ]
         }
       ]
-      $0.leaderEndpoints = request.leaderEndpoints.map { endpoint in
-        Wire.LeaderEndpoint {
-          $0.name = endpoint.listener
-          $0.host = endpoint.host
-          $0.port = endpoint.port
-        }
-      }
+      $0.leaderEndpoints = listeners(request.leaderEndpoints)
     }
   }
 
@@ -88,13 +82,7 @@ enum RaftWire {
           ]
         }
       ]
-      $0.leaderEndpoints = request.leaderEndpoints.map { endpoint in
-        Wire.LeaderEndpoint {
-          $0.name = endpoint.listener
-          $0.host = endpoint.host
-          $0.port = endpoint.port
-        }
-      }
+      $0.leaderEndpoints = listeners(request.leaderEndpoints)
     }
   }
 
@@ -157,13 +145,7 @@ enum RaftWire {
       $0.currentLeaderEpoch = request.currentLeaderEpoch.rawValue
       $0.voterID = request.voter.id.rawValue
       $0.voterDirectoryID = request.voter.directory
-      $0.listeners = request.endpoints.map { endpoint in
-        UpdateRaftVoterRequest.Listener {
-          $0.name = endpoint.listener
-          $0.host = endpoint.host
-          $0.port = endpoint.port
-        }
-      }
+      $0.listeners = listeners(request.endpoints)
       $0.kRaftVersionFeature.minSupportedVersion = request.minKRaftVersion
       $0.kRaftVersionFeature.maxSupportedVersion = request.maxKRaftVersion
     }
@@ -175,13 +157,7 @@ enum RaftWire {
       $0.timeoutMs = request.timeoutMs
       $0.voterID = request.voter.id.rawValue
       $0.voterDirectoryID = request.voter.directory
-      $0.listeners = request.endpoints.map { endpoint in
-        AddRaftVoterRequest.Listener {
-          $0.name = endpoint.listener
-          $0.host = endpoint.host
-          $0.port = endpoint.port
-        }
-      }
+      $0.listeners = listeners(request.endpoints)
     }
   }
 

@@ -1,8 +1,7 @@
 import Raft
 import Values
 
-// Scenario scripts: a quorum led by hand, and what it says along the way. Commands are followed by
-// `----` and what happened, as in `ZabScenario`:
+// A quorum led by hand (see `ScenarioScript`). The commands:
 //
 //     servers 3 voters 3 [static]   so many servers, of which the first vote; none of them up
 //     join                          controllers started from here on make themselves voters
@@ -36,20 +35,7 @@ public struct RaftScenario {
   /// The script with its outputs as they are now.
   public static func play(_ script: String) -> String {
     var scenario = RaftScenario()
-    var lines: [String] = []
-    var isOutput = false
-    for line in script.split(separator: "\n", omittingEmptySubsequences: false) {
-      if line == "----" { isOutput = true }
-      if line.isEmpty { isOutput = false }
-      guard !isOutput else { continue }
-      if line.isEmpty, lines.last == "" { continue }
-      lines.append(String(line))
-      guard !line.isEmpty, !line.hasPrefix("#") else { continue }
-      let output = scenario.perform(line.split(separator: " ").map(String.init))
-      lines += ["----"] + output
-    }
-    while lines.last == "" { lines.removeLast() }
-    return lines.joined(separator: "\n") + "\n"
+    return ScenarioScript.play(script) { scenario.perform($0) }
   }
 
   private mutating func perform(_ words: [String]) -> [String] {

@@ -2,11 +2,7 @@ import Values
 import Zab
 import ZooKeeperProtocol
 
-// Scenario scripts: an ensemble led by hand, and what it says along the way.
-//
-// A script is a list of commands; after each one stands `----` and what happened, up to an empty
-// line. Playing a script gives the same text with what happens now, so a recorded scenario is its
-// own expectation. Commands:
+// An ensemble led by hand (see `ScenarioScript`). The commands:
 //
 //     servers 3          an ensemble of so many, none of them up
 //     servers 3 1 1      one that may be changed: voters, observers, servers that are not in it
@@ -32,20 +28,7 @@ public struct ZabScenario {
   /// The script with its outputs as they are now.
   public static func play(_ script: String) -> String {
     var scenario = ZabScenario()
-    var lines: [String] = []
-    var isOutput = false
-    for line in script.split(separator: "\n", omittingEmptySubsequences: false) {
-      if line == "----" { isOutput = true }
-      if line.isEmpty { isOutput = false }
-      guard !isOutput else { continue }
-      if line.isEmpty, lines.last == "" { continue }
-      lines.append(String(line))
-      guard !line.isEmpty, !line.hasPrefix("#") else { continue }
-      let output = scenario.perform(line.split(separator: " ").map(String.init))
-      lines += ["----"] + output
-    }
-    while lines.last == "" { lines.removeLast() }
-    return lines.joined(separator: "\n") + "\n"
+    return ScenarioScript.play(script) { scenario.perform($0) }
   }
 
   private mutating func perform(_ words: [String]) -> [String] {
