@@ -11,15 +11,4 @@ import Testing
     #expect(hex(Digest.sha256.hash([])).hasPrefix("e3b0c44298fc1c149afbf4c8996fb924"))
     #expect(hex(Digest.sha512.hash([])).hasPrefix("cf83e1357eefb8bdf1542850d66d8007"))
   }
-
-  @Test(arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")])
-  func base64RoundTrips(_ plain: String, _ text: String) {
-    #expect(Base64.encode(Array(plain.utf8)) == text)
-    #expect(Base64.decode(text) == Array(plain.utf8))
-  }
-
-  @Test(arguments: ["Z", "Zg=", "Zg===", "Z===", "Zh==", "Zg==Zg==", "Z-==", "===="])
-  func whatIsNoBase64IsRefused(_ text: String) {
-    #expect(Base64.decode(text) == nil)
-  }
 }

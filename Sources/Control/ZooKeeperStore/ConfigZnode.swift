@@ -1,4 +1,5 @@
 // Dynamic configuration as znodes hold it, and what it means in records.
+import Bytes
 import KafkaRecords
 import Metadata
 import Values
@@ -146,6 +147,9 @@ enum ScramZnodeText {
       + "server_key=\(Base64.encode(credential.serverKey)),iterations=\(credential.iterations)"
   }
 
+  /// Another program may have written it.
+  private static func bytes(_ text: String) -> [UInt8]? { Base64.decode(text, .forgiving) }
+
   static func decode(_ text: String) -> ScramCredential? {
     var values: [String: String] = [:]
     for part in text.split(separator: ",") {
@@ -153,9 +157,9 @@ enum ScramZnodeText {
       guard let equals = part.firstIndex(of: "=") else { return nil }
       values[String(part[..<equals])] = String(part[part.index(after: equals)...])
     }
-    guard values.count == 4, let salt = values["salt"].flatMap(Base64.decode),
-      let storedKey = values["stored_key"].flatMap(Base64.decode),
-      let serverKey = values["server_key"].flatMap(Base64.decode),
+    guard values.count == 4, let salt = values["salt"].flatMap(bytes),
+      let storedKey = values["stored_key"].flatMap(bytes),
+      let serverKey = values["server_key"].flatMap(bytes),
       let iterations = values["iterations"].flatMap({ Int32($0) })
     else { return nil }
     return ScramCredential(
