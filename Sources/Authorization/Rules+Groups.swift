@@ -48,11 +48,9 @@ extension OffsetCommitRequest: GuardedRequest {
       let failed = topics.map { Self.failed($0, groupFailed) }
       return .refuse(OffsetCommitResponse { $0.topics = failed })
     }
-    let split = topics.split { access.may(.read, .topic, $0.name) }
-    guard !split.denied.isEmpty else { return .serve }
-    topics = split.allowed
-    let failed = split.denied.map { Self.failed($0, topicFailed) }
-    return .amend { $0.topics += failed }
+    return topics.refuse(into: \.topics) { topic in
+      access.may(.read, .topic, topic.name) ? nil : Self.failed(topic, topicFailed)
+    }
   }
 
   private static func failed(
@@ -212,11 +210,9 @@ extension FindCoordinatorRequest: GuardedRequest {
           $0.port = -1
         })
     }
-    let split = coordinatorKeys.split { access.may(.describe, type, $0) }
-    guard !split.denied.isEmpty else { return .serve }
-    coordinatorKeys = split.allowed
-    let failed = split.denied.map { key in
-      FindCoordinatorResponse.Coordinator {
+    return coordinatorKeys.refuse(into: \.coordinators) { key in
+      guard !access.may(.describe, type, key) else { return nil }
+      return FindCoordinatorResponse.Coordinator {
         $0.key = key
         $0.nodeID = -1
         $0.port = -1
@@ -224,7 +220,6 @@ extension FindCoordinatorRequest: GuardedRequest {
         $0.errorMessage = error.message
       }
     }
-    return .amend { $0.coordinators += failed }
   }
 }
 
@@ -266,16 +261,13 @@ extension DeleteGroupsRequest: GuardedRequest {
   public mutating func restrict(
     _ access: Access, version: Int16
   ) -> Restriction<DeleteGroupsResponse> {
-    let split = groupsNames.split { access.may(.delete, .group, $0) }
-    guard !split.denied.isEmpty else { return .serve }
-    groupsNames = split.allowed
-    let failed = split.denied.map { id in
-      DeleteGroupsResponse.DeletableGroupResult {
+    groupsNames.refuse(into: \.results) { id in
+      guard !access.may(.delete, .group, id) else { return nil }
+      return DeleteGroupsResponse.DeletableGroupResult {
         $0.groupID = id
         $0.errorCode = groupFailed
       }
     }
-    return .amend { $0.results += failed }
   }
 }
 
