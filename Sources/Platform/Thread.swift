@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import Values
 
 /// A thread of the operating system. Event loops and I/O workers run on these; nothing else should
 /// need one.
@@ -49,7 +50,12 @@ final class Condition: @unchecked Sendable {  // pthread objects at a fixed addr
     mutex.initialize(to: pthread_mutex_t())
     condition.initialize(to: pthread_cond_t())
     pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
+    // Deadlines are on the clock that nobody can set.
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(condition, &attributes)
+    pthread_condattr_destroy(&attributes)
   }
 
   deinit {
@@ -63,6 +69,13 @@ final class Condition: @unchecked Sendable {  // pthread objects at a fixed addr
   func unlock() { pthread_mutex_unlock(mutex) }
   /// Unlocks, waits for a signal, locks again. May wake without one.
   func wait() { pthread_cond_wait(condition, mutex) }
+  /// The same, at most until `deadline`; false when that has come.
+  func wait(until deadline: Instant) -> Bool {
+    var time = timespec(
+      tv_sec: Int(deadline.nanoseconds / 1_000_000_000),
+      tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+    return pthread_cond_timedwait(condition, mutex, &time) != ETIMEDOUT
+  }
   func signal() { pthread_cond_signal(condition) }
   func broadcast() { pthread_cond_broadcast(condition) }
 }
