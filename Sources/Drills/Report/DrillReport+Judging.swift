@@ -51,21 +51,9 @@ extension DrillReport {
   }
 
   private static func findings(_ run: DrillRun, _ history: History) -> Findings {
-    var found = RecordChecker.check(history)
-    found.merge(GroupChecker.check(run.recorder.groups))
-    found.merge(SessionOrderChecker.check(run.recorder.sightings))
-    for (path, calls) in run.recorder.znodes {
-      switch LinearizabilityChecker.check(ZnodeModel.self, calls) {
-      case .linearizable: break
-      case .violated(let blocked):
-        found.add(
-          Anomaly(
-            .notLinearizable, path, "\(calls.count) operations have no order that explains them",
-            operations: blocked))
-      case .undecided(let steps):
-        run.check(
-          "the history of \(path) could be judged", false, "given up after \(steps) steps")
-      }
+    let (found, undecided) = run.recorder.judge(history)
+    for (path, steps) in undecided {
+      run.check("the history of \(path) could be judged", false, "given up after \(steps) steps")
     }
     return found
   }

@@ -24,9 +24,10 @@ final class Monitor: Sendable {
   private let samples = Mutex<[(at: Instant, sample: MetadataSample)]>([])
   private let bootstrap: String
   private let topic: String
-  private static let everyMs = 20
+  private let everyMs: Int64
 
-  init(bootstrap: String, topic: String) {
+  init(bootstrap: String, topic: String, everyMs: Int64 = 20) {
+    self.everyMs = everyMs
     self.bootstrap = bootstrap
     self.topic = topic
   }
@@ -38,7 +39,7 @@ final class Monitor: Sendable {
           "bootstrap.servers": bootstrap, "request.timeout.ms": "1000",
           "default.api.timeout.ms": "1000", "reconnect.backoff.ms": "10",
           "reconnect.backoff.max.ms": "100", "client.id": "monitor",
-        ])
+        ], executor: LoadRuntime.executor)
       else { return }
       await watch(admin, stop)
       await admin.close()
@@ -52,7 +53,7 @@ final class Monitor: Sendable {
         let metadata = try? await admin.cluster.updateMetadata(topics: [topic], timeoutMs: 1_000)
       else { return }
       note(metadata)
-      try? await Task.sleep(for: .milliseconds(Self.everyMs))
+      await LoadRuntime.pause(everyMs)
     }
   }
 
