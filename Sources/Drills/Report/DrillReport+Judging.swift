@@ -60,13 +60,10 @@ extension DrillReport {
 
   /// One leader for each epoch, whoever was asked.
   private static func agreement(_ run: DrillRun) -> [DrillCheck] {
-    let split = run.monitor.leadersByEpoch.filter { $0.leaders.count > 1 }
+    let split = run.monitor.splitTerms
     return [
       DrillCheck(
-        name: "one leader for each epoch", holds: split.isEmpty,
-        detail: split.first.map {
-          "partition \($0.partition), epoch \($0.epoch): \($0.leaders)"
-        } ?? "")
+        name: "one leader for each epoch", holds: split.isEmpty, detail: split.first ?? "")
     ]
   }
 
@@ -179,7 +176,7 @@ extension DrillReport.Finding {
 
 extension Operation {
   /// One line: who, when, what, with what outcome.
-  func told(since start: Instant) -> String {
+  public func told(since start: Instant) -> String {
     let shown = accesses.prefix(4).map { access in
       switch access {
       case .sent(let at, let value, let offset):

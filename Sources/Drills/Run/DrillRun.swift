@@ -148,8 +148,7 @@ public final class DrillRun: Sendable {
   }
 
   func isFull(_ sample: MetadataSample?) -> Bool {
-    guard let sample, sample.partitions.count == Int(target.partitions) else { return false }
-    return sample.partitions.allSatisfy { $0.leader >= 0 && $0.isr.count == $0.replicas }
+    sample?.isFull(target) ?? false
   }
 
   // MARK: Judging
