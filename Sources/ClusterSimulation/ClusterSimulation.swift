@@ -1,8 +1,8 @@
 // A whole cluster on a simulated machine: from nothing through faults to a verdict.
 //
-// The phases, as in every good simulation: the cluster comes up; under load, faults come and go, and
-// nothing that must never be may be (safety); then everything is healed, and all must be well again
-// within a time (liveness); then everything is read, and the whole history is judged.
+// The phases, as in every good simulation: the cluster comes up; under load, faults come and go,
+// and nothing that must never be may be (safety); then everything is healed, and all must be well
+// again within a time (liveness); then everything is read, and the whole history is judged.
 import Drills
 import Histories
 import LocalCluster

@@ -2,8 +2,8 @@
 //
 // Kafka answers acks=all when the records are in the page caches of all in-sync replicas, not on
 // their disks. One broker that loses its cache loses nothing that the others do not have. All of
-// them at once may lose what was not flushed, on a topic that leaves flushing to the system; a topic
-// with `flush.messages=1` loses nothing even then.
+// them at once may lose what was not flushed, on a topic that leaves flushing to the system; a
+// topic with `flush.messages=1` loses nothing even then.
 import Drills
 import Histories
 import LocalCluster
@@ -84,7 +84,8 @@ extension ClusterSimulation {
   }
 
   private func tell(_ text: String) {
-    report.faults.append("\(machine.now.milliseconds(since: SimulatedPlan.startOfTime)) ms: \(text)")
+    let ms = machine.now.milliseconds(since: SimulatedPlan.startOfTime)
+    report.faults.append("\(ms) ms: \(text)")
     machine.note("nemesis: \(text)")
   }
 }

@@ -32,7 +32,7 @@ struct SimulateTool: Tool {
         .toggle("--twice", "Runs every seed twice; the two must be the same."),
         .toggle("--sabotage", "Brokers acknowledge before they replicate: must be found out."),
         .toggle("--here", "Runs one seed in this process and prints its report as JSON."),
-        .value("--folder", "PATH", "Where members have their files (default: one that is removed)."),
+        .value("--folder", "PATH", "For members' files (default: a temporary one)."),
         .value("--output", "text|json", default: "text", "Form of the result."),
       ])
   }

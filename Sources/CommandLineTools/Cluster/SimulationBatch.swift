@@ -160,7 +160,8 @@ struct SimulationBatch: Sendable {
     var environment = ProcessInfo.processInfo.environment
     environment[Self.hashing] = "1"
     let process = try ChildProcess.start(
-      ProcessInformation.executablePath ?? "/proc/self/exe", arguments(options), environment: environment, output: output)
+      ProcessInformation.executablePath ?? "/proc/self/exe", arguments(options),
+      environment: environment, output: output)
     let deadline = Clock.now().advanced(milliseconds: limitMs)
     while process.poll() == nil, Clock.now() < deadline {
       try await Task.sleep(for: .milliseconds(20))
