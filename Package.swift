@@ -178,6 +178,10 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Decision", "ZooKeeperProtocol", "Zab", "Znodes",
       "KafkaProtocol", "KafkaRecords", "Metadata", "Control", "Replication", "Groups", "Raft",
     ]),
+  Module(
+    name: "SimulatedMachine", layer: 5,
+    uses: ["Values", "CPlatform", "Platform", "Simulation"],
+    tests: ["Transport", "Bytes"]),
   Module(name: "TestKit", layer: 5, uses: ["Values", "Bytes", "Platform"], tests: nil),
 ]
 

@@ -34,7 +34,7 @@ import Testing
       "FaultProxy>Transport", "Drills>LocalCluster", "Benchmarks>LocalCluster",
       "CommandLineTools>Drills", "CommandLineTools>Benchmarks", "Authorization>Metadata",
       "Authorization>Control", "Quotas>Metadata", "BrokerNode>ServerProcess",
-      "ControllerNode>ServerProcess", "CoordinatorNode>ServerProcess",
+      "ControllerNode>ServerProcess", "CoordinatorNode>ServerProcess", "SimulatedMachine>Simulation",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {
