@@ -3,26 +3,7 @@ import MetadataLog
 import Platform
 import ServerProcess
 import Settings
-import Synchronization
 import Telemetry
-
-/// The controller in the process of a broker, where a node has both roles.
-public struct ControllerPart: Sendable {
-  public typealias Maker = (BrokerConfig) throws -> ControllerPart
-
-  /// Its replica of the metadata log, which the broker follows too.
-  public var driver: RaftDriver
-  /// Its metrics, which the broker serves with its own.
-  public var metrics: Metrics
-  /// Hands over leadership and ends it; blocks.
-  public var stop: @Sendable () -> Void
-
-  public init(driver: RaftDriver, metrics: Metrics, stop: @escaping @Sendable () -> Void) {
-    self.driver = driver
-    self.metrics = metrics
-    self.stop = stop
-  }
-}
 
 public enum BrokerCommand {
   private static let log = Log("KafkaServer")
@@ -56,48 +37,22 @@ public enum BrokerCommand {
   }
 
   private static func serve(
-    _ config: BrokerConfig, _ makeController: ControllerPart.Maker
+    _ config: BrokerConfig, _ makeController: @escaping ControllerPart.Maker
   ) throws -> Int32 {
-    let loop = try EventLoop(name: "control")
+    let broker = try BrokerProcess()
     let ending = ProcessEnding()
-    let starting = Mutex<(any ClusterMembership)?>(nil)
-    try Signals.onTermination(loop) { _ in
-      starting.withLock { $0 }?.abandonStart()
+    try Signals.onTermination(broker.loop) { _ in
+      broker.abandonStart()
       ending.end(with: 0)
     }
-    let fail: @Sendable (String) -> Void = { why in
+    let sabotage = try Sabotage.wanted(ProcessInformation.environment)
+    try broker.start(config, sabotage: sabotage, makeController: makeController) { why in
       // Without its metadata a broker serves what may be long gone.
       log.error("the metadata log failed: \(why)")
       ending.end(with: 1)
     }
-    let controller = config.quorum.isController ? try makeController(config) : nil
-    let node = try BrokerNode(config, controlLoop: loop) {
-      let made = try membership($0, on: $1, controller, fail)
-      starting.withLock { $0 = made }
-      return made
-    }
-    starting.withLock { $0 = nil }
     let status = ending.wait()
-    node.shutdown()
-    controller?.stop()
-    loop.stop()
+    broker.stop()
     return status
-  }
-
-  private static func membership(
-    _ config: BrokerConfig, on loop: EventLoop, _ controller: ControllerPart?,
-    _ fail: @escaping @Sendable (String) -> Void
-  ) throws -> any ClusterMembership {
-    guard config.quorum.isBroker else { return try ZooKeeperMembership(config, on: loop) }
-    return KRaftMembership(config, on: loop, metrics: controller?.metrics) {
-      (identity, metrics) throws(StartupError) -> MetadataLogLink in
-      if let controller { return MetadataLogLink(driver: controller.driver, isShared: true) }
-      let directory = config.quorum.metadataLogDirectory
-      var options = RaftDriverOptions(
-        broker: config, clusterID: identity.clusterID,
-        directoryID: identity.directories.id(ofPath: directory) ?? .zero, metrics: metrics)
-      options.onFailure = fail
-      return MetadataLogLink(driver: try RaftDriver(options), isShared: false)
-    }
   }
 }

@@ -30,12 +30,11 @@ public final class BrokerNode: Sendable {
 
   /// Starts a broker and returns when it serves.
   init(
-    _ config: BrokerConfig, controlLoop: EventLoop,
+    _ config: BrokerConfig, controlLoop: EventLoop, sabotage: Sabotage? = nil,
     membership makeMembership: (BrokerConfig, EventLoop) throws -> any ClusterMembership
   ) throws {
     for warning in config.warnings { Log("config").warn(warning) }
     self.controlLoop = controlLoop
-    let sabotage = try Sabotage.wanted(ProcessInformation.environment)
     let parts = try Self.makeParts(config)
     loops = parts.loops
     io = parts.io

@@ -31,6 +31,7 @@ final class BrokerServices: Sendable {
   /// Nil in every broker but those that drills are tested with.
   let sabotage: Sabotage?
   let throttle: ClientThrottle
+  let autoTopicCreation = AutoTopicCreation()
   /// Knows which controllers are real.
   let controllerGate = ControllerGate()
 

@@ -3,7 +3,7 @@
 import MetadataLog
 import Telemetry
 
-enum Sabotage: String {
+public enum Sabotage: String, Sendable {
   /// acks=all is answered as soon as the leader has the records.
   case acknowledgeBeforeReplication = "acknowledge-before-replication"
 

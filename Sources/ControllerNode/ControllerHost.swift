@@ -55,7 +55,7 @@ final class ControllerHost {
     self.driver = driver
     self.loop = loop
     self.view = view
-    machine = QuorumController(options: options, seed: UInt64.random(in: 0...UInt64.max))
+    machine = QuorumController(options: options, seed: SystemRandom.seed())
   }
 
   /// On the loop, once: from now on brokers that die are missed before their sessions end.

@@ -141,7 +141,7 @@ extension ControllerNode {
   }
 
   static func randomID() -> Uuid {
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     return Uuid.random(using: &random)
   }
 

@@ -327,10 +327,3 @@ struct Leadership {
       request, over: database, sessions: &tracker, at: now, wallTime: wallTime)
   }
 }
-
-extension SystemRandom {
-  static func seed() -> UInt64 {
-    var random = SystemRandom()
-    return random.next()
-  }
-}

@@ -1,7 +1,6 @@
 // One coordination server, from its configuration to its end.
 
 import Bytes
-import Dispatch
 import HTTP
 import Platform
 import Settings
@@ -148,10 +147,10 @@ public final class CoordinatorNode: Sendable {
 
   private func handOver() {
     guard let ensemble else { return }
-    let done = DispatchSemaphore(value: 0)
+    let done = Semaphore()
     coordinator.loop.perform { ensemble.resign { done.signal() } }
     // The machine gives up after a second; a loop that is stuck must not keep the process.
-    _ = done.wait(timeout: .now() + 3)
+    _ = done.wait(ms: 3_000)
   }
 
   /// Moves the client port when a reconfiguration says so.

@@ -1,7 +1,6 @@
 // The store of a running server: appends with group commit, snapshots beside, cutting back.
 
 import Bytes
-import Dispatch
 import Platform
 import Telemetry
 import Values
@@ -184,7 +183,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     generation += 1
     gathered.removeAll()
     gatheredCount = 0
-    let done = DispatchSemaphore(value: 0)
+    let done = Semaphore()
     logThread.submit { done.signal() }
     done.wait()
   }

@@ -46,7 +46,7 @@ final class Accumulator: Sendable {
     /// Records that are neither delivered nor failed.
     var unfinished = 0
     var isClosed = false
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     var spaceWaiters: [CheckedContinuation<Void, Never>] = []
     var flushWaiters: [CheckedContinuation<Void, Never>] = []
   }
@@ -105,7 +105,7 @@ final class Accumulator: Sendable {
 
   private func choose(
     _ record: ProducerRecord, size: Int, _ topic: inout Topic,
-    _ random: inout SystemRandomNumberGenerator
+    _ random: inout SystemRandom
   ) -> Int32 {
     if let partition = record.partition { return partition }
     if let key = record.key, !options.ignoresKeys {

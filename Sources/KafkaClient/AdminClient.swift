@@ -14,12 +14,17 @@ public final class AdminClient: Sendable {
   /// How long a call may take in all.
   public let timeoutMs: Int64
 
-  public convenience init(_ properties: [String: String]) throws(ClientError) {
-    try self.init(ClientConfig(properties, for: .admin))
+  /// - Parameter executor: as for `KafkaCluster`.
+  public convenience init(
+    _ properties: [String: String], executor: (any TaskExecutor)? = nil
+  ) throws(ClientError) {
+    try self.init(ClientConfig(properties, for: .admin), executor: executor)
   }
 
-  public init(_ config: ClientConfig) throws(ClientError) {
-    cluster = try KafkaCluster(config)
+  public init(
+    _ config: ClientConfig, executor: (any TaskExecutor)? = nil
+  ) throws(ClientError) {
+    cluster = try KafkaCluster(config, executor: executor)
     timeoutMs = config.integer("default.api.timeout.ms")
   }
 

@@ -13,10 +13,10 @@ extension Consumer {
       partitions.values.contains(where: { $0.position == nil && $0.retryAt <= now })
     else { return }
     isFindingPositions = true
-    Task {
-      await findPositions()
-      isFindingPositions = false
-      news()
+    inTask { consumer in
+      await consumer.findPositions()
+      consumer.isFindingPositions = false
+      consumer.news()
     }
   }
 
@@ -86,7 +86,7 @@ extension Consumer {
 
   private func wakeUp(at instant: Instant) {
     let wait = max(1, instant.milliseconds(since: Clock.now()))
-    Task { [weak self, cluster] in
+    Task(executorPreference: cluster.executor) { [weak self, cluster] in
       await cluster.pause(wait)
       await self?.news()
     }
@@ -118,7 +118,7 @@ extension Consumer {
     for node in byNode.keys.sorted() where !nodesFetching.contains(node) {
       let request = fetchRequest(byNode[node] ?? [], metadata)
       nodesFetching.insert(node)
-      Task { await fetch(request, from: node) }
+      inTask { await $0.fetch(request, from: node) }
     }
   }
 

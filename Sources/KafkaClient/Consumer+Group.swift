@@ -58,7 +58,7 @@ extension Consumer {
     group.isJoining = true
     group.needsRejoin = false
     if !isCooperative, !partitions.isEmpty { await giveUp(assignment) }
-    Task { await join() }
+    inTask { await $0.join() }
   }
 
   /// Gives partitions up: commits, tells the listener, stops reading them.
@@ -238,7 +238,7 @@ extension Consumer {
   private func startHeartbeats() {
     guard group.heartbeats == nil else { return }
     let interval = max(10, config.integer("heartbeat.interval.ms"))
-    group.heartbeats = Task { [weak self, cluster] in
+    group.heartbeats = Task(executorPreference: cluster.executor) { [weak self, cluster] in
       while !Task.isCancelled {
         await cluster.pause(interval)
         guard let self, await self.beat() else { return }

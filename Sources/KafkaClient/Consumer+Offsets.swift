@@ -112,7 +112,7 @@ extension Consumer {
       milliseconds: config.integer("auto.commit.interval.ms"))
     let offsets = positions
     guard !isFirst, !offsets.isEmpty else { return }
-    Task { [weak self] in
+    Task(executorPreference: cluster.executor) { [weak self] in
       do throws(ClientError) {
         try await self?.commit(offsets)
       } catch {

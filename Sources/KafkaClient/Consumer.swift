@@ -57,18 +57,28 @@ public actor Consumer {
   private var hasNews = false
   private var alarm = Instant.distantFuture
 
-  public init(_ properties: [String: String]) throws(ClientError) {
-    try self.init(ClientConfig(properties, for: .consumer))
+  /// - Parameter executor: as for `KafkaCluster`.
+  public init(
+    _ properties: [String: String], executor: (any TaskExecutor)? = nil
+  ) throws(ClientError) {
+    try self.init(ClientConfig(properties, for: .consumer), executor: executor)
   }
 
-  public init(_ config: ClientConfig) throws(ClientError) {
+  public init(
+    _ config: ClientConfig, executor: (any TaskExecutor)? = nil
+  ) throws(ClientError) {
     self.config = config
-    cluster = try KafkaCluster(config)
+    cluster = try KafkaCluster(config, executor: executor)
   }
 
   nonisolated var groupID: String? { config.optionalText("group.id") }
   nonisolated var isCommittedOnly: Bool { config.text("isolation.level") == "read_committed" }
   nonisolated var apiTimeoutMs: Int64 { config.integer("default.api.timeout.ms") }
+
+  /// Runs `body` on this actor in a task of its own.
+  nonisolated func inTask(_ body: @escaping @Sendable (isolated Consumer) async -> Void) {
+    Task(executorPreference: cluster.executor) { [self] in await body(self) }
+  }
 
   // MARK: What to read
 
@@ -231,7 +241,7 @@ public actor Consumer {
     guard deadline < alarm else { return }
     alarm = deadline
     let wait = max(1, deadline.milliseconds(since: Clock.now()) + 1)
-    Task { [weak self, cluster] in
+    Task(executorPreference: cluster.executor) { [weak self, cluster] in
       await cluster.pause(wait)
       await self?.alarmRings(deadline)
     }

@@ -23,6 +23,8 @@ public final class KafkaCluster: @unchecked Sendable {  // mutable state: confin
 
   public let loop: EventLoop
   public let config: ClientConfig
+  /// Where this client's own tasks run; nil: wherever the system likes.
+  let executor: (any TaskExecutor)?
   let requestTimeoutMs: Int64
   let retryBackoffMs: Int64
   let retryBackoffMaxMs: Int64
@@ -34,7 +36,7 @@ public final class KafkaCluster: @unchecked Sendable {  // mutable state: confin
   private var connections: [Int32: BrokerConnection] = [:]
   private var backoffs: [Int32: Backoff] = [:]
   private let limits: ConnectionLimits
-  private var random = SystemRandomNumberGenerator()
+  private var random = SystemRandom()
   var isClosed = false
   /// What waits for time to pass, by number; resumed early when the client is closed.
   var pauses: [Int: CheckedContinuation<Void, Never>] = [:]
@@ -56,8 +58,15 @@ public final class KafkaCluster: @unchecked Sendable {  // mutable state: confin
   }
 
   /// Starts the loop; connects to nothing yet.
-  public init(_ config: ClientConfig) throws(ClientError) {
+  ///
+  /// - Parameter executor: runs the tasks that the client makes for itself. With an
+  ///   `EventLoopExecutor`, and callers whose tasks prefer it too, nothing of the client depends on
+  ///   how the system schedules tasks.
+  public init(
+    _ config: ClientConfig, executor: (any TaskExecutor)? = nil
+  ) throws(ClientError) {
     self.config = config
+    self.executor = executor
     var nodes: [ClusterMetadata.Node] = []
     let servers = config.list("bootstrap.servers")
     let list = servers.isEmpty ? config.list("bootstrap.controllers") : servers

@@ -47,7 +47,9 @@ struct StickyPartition {
     if current < 0 || bytes >= batchSize || Int(current) >= count {
       let others = available.filter { $0 != current }
       let choices = others.isEmpty ? available : others
-      current = choices.randomElement(using: &random) ?? Int32.random(in: 0..<Int32(max(count, 1)))
+      current =
+        choices.randomElement(using: &random)
+        ?? Int32.random(in: 0..<Int32(max(count, 1)), using: &random)
       bytes = 0
     }
     bytes += size

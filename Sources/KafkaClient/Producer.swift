@@ -17,11 +17,16 @@ public final class Producer: @unchecked Sendable {  // `sender` is touched on th
   let lingers: Bool
   private let isWakePending = Atomic<Bool>(false)
 
-  public convenience init(_ properties: [String: String]) throws(ClientError) {
-    try self.init(ClientConfig(properties, for: .producer))
+  /// - Parameter executor: as for `KafkaCluster`.
+  public convenience init(
+    _ properties: [String: String], executor: (any TaskExecutor)? = nil
+  ) throws(ClientError) {
+    try self.init(ClientConfig(properties, for: .producer), executor: executor)
   }
 
-  public init(_ config: ClientConfig) throws(ClientError) {
+  public init(
+    _ config: ClientConfig, executor: (any TaskExecutor)? = nil
+  ) throws(ClientError) {
     let acks: Int16 =
       switch config.text("acks") {
       case "0": 0
@@ -39,7 +44,7 @@ public final class Producer: @unchecked Sendable {  // `sender` is touched on th
       throw .configuration("acks=\(config.text("acks")): a transactional producer needs all")
     }
     lingers = config.integer("linger.ms") > 0
-    cluster = try KafkaCluster(config)
+    cluster = try KafkaCluster(config, executor: executor)
     var batch = BatchOptions()
     batch.compressor = Self.compressor(config)
     batch.isTransactional = transactionalID != nil

@@ -49,7 +49,7 @@ public struct LocalCluster: Sendable {
     try plan.validate()
     var plan = plan
     if plan.quorum != nil, plan.quorum?.clusterID == nil {
-      var random = SystemRandomNumberGenerator()
+      var random = SystemRandom()
       plan.quorum?.clusterID = Uuid.random(using: &random).description
     }
     try folder.write(plan)

@@ -161,10 +161,9 @@ public final class LogManager: Sendable {
 
   /// Thirty-two hexadecimal digits for a directory's name.
   static func uniqueName() -> String {
-    let digits =
-      String(UInt64.random(in: .min ... .max), radix: 16)
-      + String(UInt64.random(in: .min ... .max), radix: 16)
-    return String(digits.prefix(32))
+    SystemRandom.bytes(16).map { byte in
+      (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined()
   }
 
   /// Applies changed topic settings to the topic's logs.

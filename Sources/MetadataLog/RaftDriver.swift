@@ -5,7 +5,6 @@
 /// of its own, on which nothing waits for a disk but what must be on it before a message may leave:
 /// `quorum-state` and truncation. Batches are flushed, and snapshots written, on I/O threads.
 /// Listeners read the log on their own loops.
-import Dispatch
 import KafkaProtocol
 import KafkaRecords
 import KafkaTransport
@@ -70,7 +69,7 @@ public final class RaftDriver: Sendable {
     let election = try file.read().map(ElectionState.init)
     let machine = RaftMachine(
       options.configuration, election: election, log: try store.describe(),
-      seed: UInt64.random(in: 0...UInt64.max))
+      seed: SystemRandom.seed())
     do throws(SystemError) {
       loop = try EventLoop(name: "raft")
       core = Unchecked(
@@ -101,9 +100,9 @@ public final class RaftDriver: Sendable {
   /// Hands over leadership, if there is any, and stops. Blocks until the log is closed.
   /// - Parameter timeoutMs: how long the others may take to elect somebody else.
   public func shutdown(timeoutMs: Int64 = 5_000) {
-    let done = DispatchSemaphore(value: 0)
+    let done = Semaphore()
     loop.execute { [core] in core.value.shutdown(timeoutMs: timeoutMs) { done.signal() } }
-    _ = done.wait(timeout: .now() + .milliseconds(Int(timeoutMs) + 5_000))
+    _ = done.wait(ms: timeoutMs + 5_000)
     loop.perform { [core] in core.value.close() }
     loop.stop()
     loop.join()

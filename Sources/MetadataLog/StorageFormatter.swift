@@ -93,7 +93,7 @@ public struct StorageFormatter: Sendable {
       try writeVoters(voters, directory)
     }
     // Last, since it is what makes a directory a formatted one.
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     try MetaProperties(
       version: 1, nodeID: nodeID, clusterID: clusterID,
       directoryID: directoryIDs[directory] ?? Uuid.random(using: &random)
@@ -125,7 +125,7 @@ public struct StorageFormatter: Sendable {
 
   /// The time as Java's properties files have it: `Sun Nov 22 09:51:15 UTC 2026`.
   static func date() -> String {
-    var now = time(nil)
+    var now = time_t(Clock.wallNow().milliseconds / 1_000)
     var parts = tm()
     localtime_r(&now, &parts)
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in

@@ -16,12 +16,12 @@ package protocol Machine: MachineTime, MachineThreads, MachineNetwork, MachineDi
 
 /// Clocks and chance.
 package protocol MachineTime: AnyObject, Sendable {
+  /// Processors that the calling process may use.
+  var processorCount: Int { get }
   func monotonicNow() -> Instant
   /// The time of day as the calling process sees it.
   func wallNow() -> WallTime
   func fillRandom(_ buffer: UnsafeMutableRawBufferPointer)
-  /// Processors that the calling process may use.
-  var processorCount: Int { get }
 }
 
 /// Threads, and what they wait for.
@@ -34,9 +34,11 @@ package protocol MachineThreads: AnyObject, Sendable {
   func endThread(_ thread: Int)
   /// Waits until a thread has ended.
   func join(_ thread: Int)
-  /// Waits until `wake` is called for the same object.
-  func wait(for object: ObjectIdentifier)
+  /// Waits until `wake` is called for the same object; false when the deadline came first.
+  func wait(for object: ObjectIdentifier, until deadline: Instant?) -> Bool
   func wake(_ object: ObjectIdentifier, all: Bool)
+  /// Waits for so long.
+  func sleep(nanoseconds: Int64)
   /// Waits for as long as a disk may take to get to a piece of work.
   func waitForDisk()
   func makePoller(named name: String) -> any Poller
@@ -58,8 +60,8 @@ package protocol MachineNetwork: AnyObject, Sendable {
   func close(_ socket: Int32)
 }
 
-/// Files stay files of the kernel; the machine hears of every change beforehand, so that it can undo
-/// those that a power failure would have lost.
+/// Files stay files of the kernel; the machine hears of every change beforehand, so that it can
+/// undo those that a power failure would have lost.
 package protocol MachineDisk: AnyObject, Sendable {
   func willOpen(_ path: String, _ mode: File.Mode)
   func didOpen(_ path: String, as descriptor: Int32)

@@ -163,6 +163,12 @@ public struct SystemRandom: RandomNumberGenerator, Sendable {
     return value
   }
 
+  /// A seed for a generator that is no secret.
+  public static func seed() -> UInt64 {
+    var random = SystemRandom()
+    return random.next()
+  }
+
   /// So many random bytes.
   public static func bytes(_ count: Int) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in

@@ -1,10 +1,10 @@
-import Dispatch
+import Platform
 import Synchronization
 
 /// The end of a server's process: told by any thread, waited for by the first. What is told first
 /// decides the exit status.
 public final class ProcessEnding: Sendable {
-  private let semaphore = DispatchSemaphore(value: 0)
+  private let semaphore = Semaphore()
   private let status = Mutex<Int32?>(nil)
 
   public init() {}

@@ -12,9 +12,9 @@ import Values
 //   them are lost; all are there; a first part of them is there, the last one torn at a multiple of
 //   512 bytes; or each page of 4096 bytes is there or not for itself, so that a file may have its
 //   new size and old bytes, or zeros, in the middle.
-// - Names are durable when their directory was synced. Those created, renamed and removed since then
-//   survive a power failure up to some point in their order, and not beyond. A rename is there or
-//   not, in both directories, once either was synced.
+// - Names are durable when their directory was synced. Those created, renamed and removed since
+//   then survive a power failure up to some point in their order, and not beyond. A rename is there
+//   or not, in both directories, once either was synced.
 // - What was synced is never lost or altered, and a sync never fails (`FileFaults` does that).
 
 /// How to undo what a power failure would lose.
@@ -79,6 +79,11 @@ struct DiskJournal {
     guard path.hasPrefix(root) else { return nil }
     let rest = path.dropFirst(root.count)
     return rest.prefix { $0 != "/" }.description
+  }
+
+  /// A path as it is in every run of a seed.
+  func told(_ path: String) -> String {
+    path.hasPrefix(root) ? String(path.dropFirst(root.count)) : path
   }
 
   // MARK: Bytes

@@ -45,6 +45,7 @@ struct MachineTrace {
     hash.mix(now.nanoseconds)
     hash.mix(Int64(a))
     hash.mix(Int64(b))
+    if !text.isEmpty { hash.mix(UInt64(Self.checksum(Array(text.utf8)))) }
     let event = Event(at: now, kind: kind, a: a, b: b, text: text)
     if ring.count < Self.kept {
       ring.append(event)
@@ -73,7 +74,6 @@ struct MachineTrace {
   }
 
   mutating func note(_ text: String, at now: Instant) {
-    hash.mix(UInt64(Self.checksum(Array(text.utf8))))
     add(.note, 0, text: text, at: now)
   }
 

@@ -46,7 +46,7 @@ enum CurrentThread {
 
 /// The threads, and which of them can run.
 struct Scheduler {
-  /// The thread that drives the simulation. It belongs to no process and is scheduled as the others.
+  /// The thread that drives the simulation: of no process, but scheduled as the others are.
   static let driver = 0
 
   enum Status { case runnable, waiting, ended }

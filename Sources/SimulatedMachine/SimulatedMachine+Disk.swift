@@ -12,7 +12,7 @@ extension SimulatedMachine {
       guard state.disk.host(of: path) != nil else { return }
       state.disk.willOpen(path, mode, ms: ms)
       // The name is the trace's: numbers of files are the kernel's.
-      state.trace.add(.fileOpened, isNew ? 1 : 0, text: path, at: state.now)
+      state.trace.add(.fileOpened, isNew ? 1 : 0, text: state.disk.told(path), at: state.now)
     }
     creating.withLock { $0 = isNew ? path : nil }
   }
@@ -73,14 +73,14 @@ extension SimulatedMachine {
 
   package func willRename(_ path: String, to newPath: String) {
     state.withLock { state in
-      state.trace.add(.renamed, 0, text: newPath, at: state.now)
+      state.trace.add(.renamed, 0, text: state.disk.told(newPath), at: state.now)
       state.disk.willRename(path, to: newPath)
     }
   }
 
   package func removeFile(_ path: String) -> Int32 {
     state.withLock { state in
-      state.trace.add(.removed, 0, text: path, at: state.now)
+      state.trace.add(.removed, 0, text: state.disk.told(path), at: state.now)
       return state.disk.remove(path)
     }
   }
@@ -95,7 +95,7 @@ extension SimulatedMachine {
 
   package func syncDirectory(_ path: String) {
     state.withLock { state in
-      state.trace.add(.directorySynced, 0, text: path, at: state.now)
+      state.trace.add(.directorySynced, 0, text: state.disk.told(path), at: state.now)
       state.disk.syncDirectory(path)
     }
   }

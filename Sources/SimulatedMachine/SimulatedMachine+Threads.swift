@@ -61,16 +61,30 @@ extension SimulatedMachine {
     }
   }
 
-  package func wait(for object: ObjectIdentifier) {
+  package func wait(for object: ObjectIdentifier, until deadline: Instant?) -> Bool {
     switchAway { state, thread in
       state.scheduler.waiting[object, default: []].append(thread)
-      state.block(thread, until: nil)
+      state.block(thread, until: deadline)
+    }
+    guard let thread = CurrentThread.number, deadline != nil else { return true }
+    // Whoever wakes a thread takes it off the list.
+    return state.withLock { state in
+      guard let place = state.scheduler.waiting[object]?.firstIndex(of: thread) else { return true }
+      state.scheduler.waiting[object]?.remove(at: place)
+      return false
+    }
+  }
+
+  package func sleep(nanoseconds: Int64) {
+    switchAway { state, thread in
+      state.block(thread, until: state.now.advanced(nanoseconds: nanoseconds))
     }
   }
 
   package func wake(_ object: ObjectIdentifier, all: Bool) {
     state.withLock { state in
-      guard var waiting = state.scheduler.waiting.removeValue(forKey: object) else { return }
+      guard var waiting = state.scheduler.waiting.removeValue(forKey: object), !waiting.isEmpty
+      else { return }
       if all {
         for thread in waiting { state.wake(thread) }
         return

@@ -18,7 +18,8 @@ import Values
 /// A simulated machine below this process. There is one in the life of a process: what crashes in
 /// it is never run again, but keeps its memory and its (waiting) threads.
 ///
-/// The thread that makes it drives the simulation; the other methods are called by that thread only.
+/// The thread that makes it drives the simulation, and calls everything here but `sleep`, `now` and
+/// `note`, which are for all.
 /// The nodes' own order of hashing is the seed's only if the process was started with
 /// `SWIFT_DETERMINISTIC_HASHING=1` in its environment.
 public final class SimulatedMachine: Machine {
@@ -84,11 +85,7 @@ public final class SimulatedMachine: Machine {
   }
 
   /// Lets the calling thread, of a process or the driver's, wait.
-  public func sleep(milliseconds: Int64) {
-    switchAway { state, thread in
-      state.block(thread, until: state.now.advanced(milliseconds: milliseconds))
-    }
-  }
+  public func sleep(milliseconds: Int64) { sleep(nanoseconds: milliseconds * 1_000_000) }
 
   // MARK: Processes
 
@@ -124,7 +121,8 @@ public final class SimulatedMachine: Machine {
     Self.blind(descriptors)
     guard loss == .unsynced else { return }
     state.withLock { state in
-      state.disk.losePower(of: process.name, using: &state.random, into: &state.trace, at: state.now)
+      state.disk.losePower(
+        of: process.name, using: &state.random, into: &state.trace, at: state.now)
     }
   }
 
@@ -154,6 +152,14 @@ public final class SimulatedMachine: Machine {
     state.withLock { state in
       !state.processes[process.id].isDead
         && state.scheduler.threads.contains { $0.process == process.id && $0.status != .ended }
+    }
+  }
+
+  /// The process whose thread is calling; nil on the driver's.
+  public var currentProcess: String? {
+    state.withLock { state in
+      CurrentThread.number.flatMap { state.scheduler.threads[$0].process }
+        .map { state.processes[$0].name }
     }
   }
 

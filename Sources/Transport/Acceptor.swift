@@ -75,7 +75,7 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
     for loop in group.loops {
       loop.perform { [self] in
         guard let own = loop.attachments[key] as? ServerLoop else { return }
-        for connection in own.connections.values { connection.close(.shutdown) }
+        for number in own.connections.keys.sorted() { own.connections[number]?.close(.shutdown) }
         loop.attachments[key] = nil
       }
     }
@@ -120,9 +120,9 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
     let connection = Connection(
       channel: Channel(socket, security: security), peer: peer, loop: loop, handler: own.handler,
       limits: options.limits, state: .connecting)
-    own.connections[ObjectIdentifier(connection)] = connection
+    own.connections[connection.id] = connection
     connection.onClose = { [counts, weak own] connection in
-      own?.connections[ObjectIdentifier(connection)] = nil
+      own?.connections[connection.id] = nil
       counts.leave(connection.peer.ip)
     }
     connection.listenerName = options.name

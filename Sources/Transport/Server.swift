@@ -150,6 +150,7 @@ final class ConnectionCounts: Sendable {
 /// What a server has on each loop: the handler and its connections.
 final class ServerLoop {
   let handler: InputHandler
-  var connections: [ObjectIdentifier: Connection] = [:]
+  /// By their numbers.
+  var connections: [UInt64: Connection] = [:]
   init(handler: InputHandler) { self.handler = handler }
 }

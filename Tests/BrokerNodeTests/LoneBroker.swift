@@ -22,10 +22,12 @@ final class LoneBroker {
   private var epochs: [TopicPartition: (leader: Int32, partition: Int32)] = [:]
 
   /// Starts broker 1 on a free port of the loopback, with logs in `folder`.
-  /// - Parameter whileJoining: gets the port while the broker registers.
+  /// - Parameters:
+  ///   - channel: what stands for the controller; nil: there is none.
+  ///   - whileJoining: gets the port while the broker registers.
   init(
     folder: URL? = nil, settings: [String: String] = [:],
-    whileJoining: (@Sendable (UInt16) -> Void)? = nil
+    channel: (any ControllerChannel)? = nil, whileJoining: (@Sendable (UInt16) -> Void)? = nil
   ) throws {
     let folder = try folder ?? Fixtures.temporaryFolder()
     var sources = SettingSources()
@@ -40,7 +42,7 @@ final class LoneBroker {
     let loop = try EventLoop(name: "control")
     controlLoop = loop
     node = try BrokerNode(try BrokerConfig(sources), controlLoop: loop) { _, _ in
-      MadeUpCluster(whileJoining: whileJoining)
+      MadeUpCluster(channel: channel, whileJoining: whileJoining)
     }
   }
 
@@ -123,9 +125,13 @@ final class LoneBroker {
 }
 
 private final class MadeUpCluster: ClusterMembership {
+  private let channel: (any ControllerChannel)?
   private let whileJoining: (@Sendable (UInt16) -> Void)?
 
-  init(whileJoining: (@Sendable (UInt16) -> Void)?) { self.whileJoining = whileJoining }
+  init(channel: (any ControllerChannel)?, whileJoining: (@Sendable (UInt16) -> Void)?) {
+    self.channel = channel
+    self.whileJoining = whileJoining
+  }
 
   var apis: ApiTable { .zooKeeperBroker }
   var epochOfCleanShutdown: BrokerEpoch { .none }
@@ -133,7 +139,7 @@ private final class MadeUpCluster: ClusterMembership {
     ClusterIdentity(clusterID: "AAAAAAAAAAAAAAAAAAAAAA", brokerID: BrokerID(1))
   }
   func controllerChannel(_ services: BrokerServices, on loop: EventLoop) -> any ControllerChannel {
-    BrokerControllerChannel(services: services, loop: loop)
+    channel ?? BrokerControllerChannel(services: services, loop: loop)
   }
   func readyLine(_ id: BrokerID) -> String { "started" }
   func handOver() {}

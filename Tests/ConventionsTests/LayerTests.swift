@@ -34,7 +34,11 @@ import Testing
       "FaultProxy>Transport", "Drills>LocalCluster", "Benchmarks>LocalCluster",
       "CommandLineTools>Drills", "CommandLineTools>Benchmarks", "Authorization>Metadata",
       "Authorization>Control", "Quotas>Metadata", "BrokerNode>ServerProcess",
-      "ControllerNode>ServerProcess", "CoordinatorNode>ServerProcess", "SimulatedMachine>Simulation",
+      "ControllerNode>ServerProcess", "CoordinatorNode>ServerProcess",
+      "ClusterSimulation>LocalCluster", "ClusterSimulation>Drills",
+      "ClusterSimulation>CoordinatorNode", "ClusterSimulation>ControllerNode",
+      "ClusterSimulation>BrokerNode", "ClusterSimulation>SimulatedMachine",
+      "CommandLineTools>ClusterSimulation", "SimulatedMachine>Simulation",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {

@@ -5,10 +5,10 @@ import Synchronization
 import Telemetry
 import Values
 
-enum AutoTopicCreation {
+final class AutoTopicCreation: Sendable {
   private static let log = Log("auto-creation")
   /// Topics whose creation is under way: many clients ask for a new topic at once.
-  private static let underWay = Mutex<Set<String>>([])
+  private let underWay = Mutex<Set<String>>([])
 
   static func isValidName(_ name: String) -> Bool {
     guard (1...249).contains(name.utf8.count), name != ".", name != ".." else { return false }
@@ -20,22 +20,22 @@ enum AutoTopicCreation {
 
   /// Asks the controller to create the topics with the cluster's defaults, or with what the
   /// configuration says about internal topics. Returns before they are there.
-  static func create(_ names: [String], services: BrokerServices) {
+  func create(_ names: [String], services: BrokerServices) {
     let new = underWay.withLock { underWay in names.filter { underWay.insert($0).inserted } }
     if new.isEmpty { return }
     var request = CreateTopicsRequest()
     request.timeoutMs = Int32(clamping: services.config.network.requestTimeoutMs)
-    request.topics = new.map { topic($0, services) }
-    services.controllerChannel.call(request, versions: 5...7) { result in
+    request.topics = new.map { Self.topic($0, services) }
+    services.controllerChannel.call(request, versions: 5...7) { [self] result in
       underWay.withLock { $0.subtract(new) }
       switch result {
       case .failure(let error):
-        log.warn("topics not created: \(error)", ["topics": new.joined(separator: ",")])
+        Self.log.warn("topics not created: \(error)", ["topics": new.joined(separator: ",")])
       case .success(let response):
         for topic in response.topics {
           let error = ErrorCode(topic.errorCode)
           if error == .none || error == .topicAlreadyExists { continue }
-          log.warn(
+          Self.log.warn(
             "topic not created: \(topic.errorMessage ?? "\(error)")", ["topic": topic.name])
         }
       }

@@ -6,6 +6,7 @@
 import KafkaMessages
 import KafkaRecords
 import Metadata
+import Platform
 import Synchronization
 import Values
 
@@ -34,7 +35,10 @@ final class MetadataCache: Sendable {
   /// broker will do, because all forward to the controller (KIP-590).
   func advertisedController() -> BrokerID {
     state.withLock { state in
-      if state.isFromLog { return state.image.brokers.alive.randomElement()?.id ?? .none }
+      if state.isFromLog {
+        var random = SystemRandom()
+        return state.image.brokers.alive.randomElement(using: &random)?.id ?? .none
+      }
       return state.image.brokers.isAlive(state.controllerID) ? state.controllerID : .none
     }
   }

@@ -213,7 +213,7 @@ enum ClusterZnodes {
       guard case .missing = results[0] else {
         return completion(.failure(StartupError("cannot read \(ZnodePath.clusterID)")))
       }
-      var random = SystemRandomNumberGenerator()
+      var random = SystemRandom()
       let data = ClusterIDZnode.encode(Uuid.random(using: &random).description)
       let writes = [
         ZnodeTransaction([.create(path: "/cluster", data: nil)], tolerates: .nodeExists),

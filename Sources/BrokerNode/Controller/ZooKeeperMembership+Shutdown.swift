@@ -1,6 +1,5 @@
 /// Controlled shutdown: the controller moves leaders away while this broker still serves, so that
 /// nobody has to wait for a session to expire.
-import Dispatch
 import KafkaMessages
 import KafkaProtocol
 import KafkaTransport
@@ -25,7 +24,7 @@ extension ZooKeeperMembership {
       // Short at first: usually the controller has only just begun to move the leaders.
       let waitMs = attempt == 0 ? 200 : identity.controlledShutdownRetryBackoffMs
       let pause = min(waitMs, identity.controlledShutdownRetryBackoffMs)
-      _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .milliseconds(Int(pause)))
+      Thread.sleep(ms: pause)
     }
   }
 
@@ -49,7 +48,7 @@ extension ZooKeeperMembership {
   /// An answer that one thread waits for and another gives.
   private final class Answer: Sendable {
     private let value = Mutex<Result<ControlledShutdownResponse, PeerError>?>(nil)
-    private let semaphore = DispatchSemaphore(value: 0)
+    private let semaphore = Semaphore()
 
     func fill(_ result: Result<ControlledShutdownResponse, PeerError>) {
       value.withLock { $0 = result }
@@ -57,7 +56,7 @@ extension ZooKeeperMembership {
     }
 
     func wait(seconds: Int) -> Result<ControlledShutdownResponse, PeerError> {
-      _ = semaphore.wait(timeout: .now() + .seconds(seconds))
+      _ = semaphore.wait(ms: Int64(seconds) * 1_000)
       return value.withLock { $0 } ?? .failure(.timedOut)
     }
   }

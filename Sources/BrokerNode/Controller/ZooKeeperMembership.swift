@@ -5,7 +5,6 @@
 /// When the session expires the broker stays up: a new session is made, it registers again with a
 /// new epoch, and competes again.
 import Control
-import Dispatch
 import KafkaProtocol
 import KafkaTransport
 import LogStorage
@@ -107,7 +106,7 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     let machine = ZooKeeperController(
       brokerID: services.brokerID, version: version,
       listener: config.network.interBrokerListenerName, options: services.controllerOptions,
-      seed: UInt64.random(in: .min ... .max))
+      seed: SystemRandom.seed())
     let runner = ControllerRunner(
       session: session, machine: machine,
       requestTimeoutMs: config.replication.controllerSocketTimeoutMs,
@@ -152,10 +151,9 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
   /// there are no brokers, and some ask again only much later. Without a controller there may be
   /// none for long, so this does not wait for ever.
   private func waitForMetadata(_ services: BrokerServices) {
-    let pause = DispatchSemaphore(value: 0)
     let end = Clock.now().advanced(milliseconds: Self.longestWaitForMetadataMs)
     while !services.metadata.isAlive(services.brokerID), Clock.now() < end {
-      _ = pause.wait(timeout: .now() + .milliseconds(5))
+      Thread.sleep(ms: 5)
     }
   }
 
@@ -295,7 +293,7 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
 /// A result that one thread waits for and another gives, the first one counting.
 private final class Awaited<T: Sendable>: Sendable {
   private let result = Mutex<Result<T, StartupError>?>(nil)
-  private let semaphore = DispatchSemaphore(value: 0)
+  private let semaphore = Semaphore()
 
   func fill(_ value: Result<T, StartupError>) {
     result.withLock { if $0 == nil { $0 = value } }
@@ -304,7 +302,7 @@ private final class Awaited<T: Sendable>: Sendable {
 
   /// Nil when the time is up.
   func wait(ms: Int64) -> Result<T, StartupError>? {
-    _ = semaphore.wait(timeout: .now() + .milliseconds(Int(ms)))
+    _ = semaphore.wait(ms: ms)
     return result.withLock { $0 }
   }
 }

@@ -44,7 +44,8 @@ enum FindCoordinatorHandler: ApiHandler {
     }
     let image = context.services.metadata.image
     guard let topic = image.topics[InternalTopics.offsets] else {
-      AutoTopicCreation.create([InternalTopics.offsets], services: context.services)
+      context.services.autoTopicCreation.create(
+        [InternalTopics.offsets], services: context.services)
       return refusal(key, .coordinatorNotAvailable, nil)
     }
     let partition = GroupPartitioner.partition(

@@ -83,7 +83,7 @@ enum MetadataHandler: ApiHandler {
     guard mayCreate, context.services.currentConfig.topics.isAutoCreationEnabled else { return }
     let valid = names.filter { AutoTopicCreation.isValidName($0) }
     if valid.isEmpty { return }
-    AutoTopicCreation.create(valid, services: context.services)
+    context.services.autoTopicCreation.create(valid, services: context.services)
     for index in response.topics.indices
     where response.topics[index].name.map({ valid.contains($0) }) == true
       && response.topics[index].errorCode == ErrorCode.unknownTopicOrPartition.rawValue

@@ -1,6 +1,5 @@
 /// A broker's part in a KRaft cluster: who it is by its formatted directories, what it knows by the
 /// metadata log, and that it lives by heartbeats to the active controller (KIP-500, KIP-631).
-import Dispatch
 import KafkaMessages
 import KafkaProtocol
 import KafkaRecords
@@ -65,7 +64,7 @@ final class KRaftMembership: ClusterMembership {
     let found = try MetadataLog.MetaProperties.load(
       kraft: paths, nodeID: config.identity.brokerID
     ) {
-      var random = SystemRandomNumberGenerator()
+      var random = SystemRandom()
       return Uuid.random(using: &random)
     }
     var identity = ClusterIdentity(
@@ -209,7 +208,7 @@ struct MetadataLogLink: Sendable {
 /// Something that happens once, and that threads wait for.
 final class Signal: Sendable {
   private let isGiven = Atomic<Bool>(false)
-  private let semaphore = DispatchSemaphore(value: 0)
+  private let semaphore = Semaphore()
 
   func give() {
     if !isGiven.exchange(true, ordering: .acquiringAndReleasing) { semaphore.signal() }
@@ -224,9 +223,7 @@ final class Signal: Sendable {
 
   /// False when the time was up before.
   func wait(ms: Int64) -> Bool {
-    guard semaphore.wait(timeout: .now() + .milliseconds(Int(clamping: ms))) == .success else {
-      return false
-    }
+    guard semaphore.wait(ms: ms) else { return false }
     semaphore.signal()
     return true
   }

@@ -47,7 +47,7 @@ final class LifecycleDriver: Sendable {
     self.endpoints = endpoints
     self.config = config
     self.metadataOffset = metadataOffset
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     incarnationID = Uuid.random(using: &random)
     let machine = BrokerLifecycle(
       services.brokerID,

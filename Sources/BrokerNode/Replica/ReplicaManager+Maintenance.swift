@@ -1,6 +1,5 @@
 /// Periodic work: ISR checks on a loop; flushing, retention, cleaning and checkpoints on I/O
 /// threads.
-import Dispatch
 import LogStorage
 import Platform
 import Synchronization
@@ -68,8 +67,7 @@ extension ReplicaManager {
     if log.cleanerIOMaxBytesPerSecond < 1e15 {
       let nanosecondsPerByte = 1e9 / max(1, log.cleanerIOMaxBytesPerSecond)
       limits.throttle = { bytes in
-        let pause = DispatchTimeInterval.nanoseconds(Int(Double(bytes) * nanosecondsPerByte))
-        _ = DispatchSemaphore(value: 0).wait(timeout: .now() + pause)
+        Thread.sleep(nanoseconds: Int64(Double(bytes) * nanosecondsPerByte))
       }
     }
     while !services.isShuttingDown, logs.runCleaner(limits: limits, now: Clock.wallNow()) {}

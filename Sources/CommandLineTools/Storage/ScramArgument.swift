@@ -1,6 +1,7 @@
 import Cryptography
 import KafkaRecords
 import Metadata
+import Platform
 
 /// `SCRAM-SHA-256=[name=alice,password=secret,iterations=8192,salt="…"]`, as `--add-scram` takes
 /// it; in place of the password, `saltedpassword="…"` with its salt, both in base64.
@@ -66,7 +67,7 @@ struct ScramArgument {
       return bytes
     }
     // Letters and digits, like Kafka's, so that a salt can be typed.
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     let digits = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
     return (0..<26).map { _ in digits[Int.random(in: 0..<digits.count, using: &random)] }
   }

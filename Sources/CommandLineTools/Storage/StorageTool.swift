@@ -37,7 +37,7 @@ struct StorageTool: Tool {
   func run(_ line: ParsedCommandLine, on console: Console) async throws -> Int32 {
     switch line.operands[0] {
     case "random-uuid":
-      var random = SystemRandomNumberGenerator()
+      var random = SystemRandom()
       console.line("\(Uuid.random(using: &random))")
       return 0
     case "format":
@@ -120,7 +120,7 @@ struct StorageTool: Tool {
     guard config.quorum.isController,
       let own = config.network.advertisedControllerListeners.first(where: { $0.name == listener })
     else { throw ToolFailure("You can only use --standalone on a controller.") }
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     let directory = Uuid.random(using: &random)
     formatter.directoryIDs[formatter.metadataDirectory] = directory
     formatter.quorum = .voters(

@@ -10,7 +10,6 @@
 
 import Bytes
 import Containers
-import Dispatch
 import Platform
 import Telemetry
 import Values
@@ -119,7 +118,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
           throw .system(error)
         }
         CoordinatorLog.quorum.warn("election port is taken; trying again", ["reason": error])
-        _ = DispatchSemaphore(value: 0).wait(timeout: .now() + 1)
+        Thread.sleep(ms: 1_000)
       }
     }
   }
