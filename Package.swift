@@ -179,6 +179,10 @@ let modules: [Module] = [
       "KafkaProtocol", "KafkaRecords", "Metadata", "Control", "Replication", "Groups", "Raft",
     ]),
   Module(
+    name: "SimulatedMachine", layer: 5,
+    uses: ["Values", "CPlatform", "Platform", "Simulation"],
+    tests: ["Transport", "Bytes"]),
+  Module(
     name: "ClusterSimulation", layer: 5,
     uses: [
       "Values", "Bytes", "Platform", "Telemetry", "Settings", "Records", "Histories",

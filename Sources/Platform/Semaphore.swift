@@ -54,6 +54,7 @@ extension Thread {
   /// The same with the resolution of the clock, for throttling.
   public static func sleep(nanoseconds: Int64) {
     guard nanoseconds > 0 else { return }
+    if let machine = Machines.simulated { return machine.sleep(nanoseconds: nanoseconds) }
     var left = timespec(
       tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     var rest = timespec()

@@ -38,7 +38,7 @@ import Testing
       "ClusterSimulation>LocalCluster", "ClusterSimulation>Drills",
       "ClusterSimulation>CoordinatorNode", "ClusterSimulation>ControllerNode",
       "ClusterSimulation>BrokerNode", "ClusterSimulation>SimulatedMachine",
-      "CommandLineTools>ClusterSimulation",
+      "CommandLineTools>ClusterSimulation", "SimulatedMachine>Simulation",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {
