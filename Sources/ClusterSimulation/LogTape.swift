@@ -16,7 +16,7 @@ final class LogTape: Sendable {
     Log.redirect { [self] level, line in
       // In front is the time of a clock that nobody simulates.
       let start = line.firstIndex(of: "]").map { line.index(after: $0) } ?? line.startIndex
-      let text = line[start...].drop { $0 == " " }.replacing(folder + "/", with: "")
+      let text = String(line[start...].drop { $0 == " " }).replacing(folder + "/", with: "")
       machine.note(text)
       keep("\(machine.now.milliseconds) ms \(machine.currentProcess ?? "driver"): \(text)")
     }
