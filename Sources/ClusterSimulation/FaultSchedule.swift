@@ -15,6 +15,8 @@ enum Fault: Equatable, Sendable {
   case killAll([String])
   /// Nothing reaches a member, and nothing leaves it.
   case isolate(String)
+  /// The other members and this one cannot reach each other; clients can reach all of them.
+  case separate(String)
   /// What one sends to the other does not arrive; the way back is open.
   case cut(from: String, to: String)
   /// Both ways, again and again for a moment.
@@ -88,7 +90,7 @@ enum FaultSchedule {
       quorumShare = Double.random(in: 0.1...0.5, using: &random)
     }
 
-    static let count = 10
+    static let count = 11
 
     func draw(_ random: inout SplitMix) -> Int {
       var ticket = Int.random(in: 0..<kinds.reduce(0, +), using: &random)
@@ -119,7 +121,8 @@ enum FaultSchedule {
       return Bool.random(using: &random)
         ? .cut(from: victim, to: other) : .cut(from: other, to: victim)
     case 7: return .flap(victim, other)
-    case 8: return .slow(victim, ms: Int64.random(in: 20...1_500, using: &random))
+    case 8: return .separate(victim)
+    case 9: return .slow(victim, ms: Int64.random(in: 20...1_500, using: &random))
     default:
       return .jumpClock(victim, ms: Int64.random(in: -3_600_000...3_600_000, using: &random))
     }

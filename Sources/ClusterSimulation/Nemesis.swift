@@ -85,6 +85,7 @@ final class Nemesis {
       cluster.crash(name, losing: .unsynced)
     case .pause(let name): cluster.pause(name)
     case .isolate(let name): others(name).forEach { cutBoth(name, $0) }
+    case .separate(let name): peers(name).forEach { cutBoth(name, $0) }
     case .cut(let from, let to): machine.cut(from: from, to: to)
     case .flap(let a, let b): flaps.append((a, b, false))
     case .slow(let name, let ms):
@@ -113,6 +114,7 @@ final class Nemesis {
     case .killAll(let names): names.forEach { cluster.release($0) }
     case .pause(let name): cluster.resume(name)
     case .isolate(let name), .slow(let name, _): others(name).forEach { healBoth(name, $0) }
+    case .separate(let name): peers(name).forEach { healBoth(name, $0) }
     case .cut(let from, let to): machine.heal(from: from, to: to)
     case .flap(let a, let b):
       flaps.removeAll { $0.a == a && $0.b == b }
@@ -137,6 +139,8 @@ final class Nemesis {
   private func others(_ name: String) -> [String] {
     (targets.members + targets.clients).filter { $0 != name }
   }
+
+  private func peers(_ name: String) -> [String] { targets.members.filter { $0 != name } }
 
   private func cutBoth(_ a: String, _ b: String) {
     machine.cut(from: a, to: b)
