@@ -32,7 +32,7 @@ LOCAL = --directory $(RUN)/$(MODE) --mode $(MODE)
 VENV = run/venv
 
 .PHONY: help up down status logs wipe build debug test test-swift test-clients check-hot-path nightly \
-	lint bench bench-coordination bench-metadata drill drill-all demo clean
+	lint bench bench-coordination bench-metadata drill drill-all simulate demo clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -116,6 +116,13 @@ drill-all: build ## every failover drill of the mode
 
 drill-%: build # one drill by its name: make drill-kill-leader
 	@$(DRILL) $*
+
+SEED ?= 1
+RUNS ?= 10
+SCENARIO ?= random
+SIMULATED_MODE = $(if $(filter file,$(origin MODE)),both,$(MODE))
+simulate: build ## whole clusters on a simulated machine: SEED= RUNS= [MODE=] [SCENARIO=lost-page-cache]
+	@$(JACKDAW) simulate --seed $(SEED) --runs $(RUNS) --mode $(SIMULATED_MODE) --scenario $(SCENARIO)
 
 demo: up ## kill a leader while records flow, and count what arrives
 	@deploy/demo.sh $(JACKDAW) $(RUN)/$(MODE)

@@ -153,7 +153,7 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "Compression", "LogStorage", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaClient",
       "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "Drills", "Benchmarks",
-      "Cryptography", "Metadata", "MetadataLog", "Raft",
+      "Cryptography", "Metadata", "MetadataLog", "Raft", "ClusterSimulation",
     ]),
   // 6 executables
   Module(
@@ -177,6 +177,17 @@ let modules: [Module] = [
     uses: [
       "Values", "Bytes", "Containers", "Decision", "ZooKeeperProtocol", "Zab", "Znodes",
       "KafkaProtocol", "KafkaRecords", "Metadata", "Control", "Replication", "Groups", "Raft",
+    ]),
+  Module(
+    name: "SimulatedMachine", layer: 5,
+    uses: ["Values", "CPlatform", "Platform", "Simulation"],
+    tests: ["Transport", "Bytes"]),
+  Module(
+    name: "ClusterSimulation", layer: 5,
+    uses: [
+      "Values", "Bytes", "Platform", "Telemetry", "Settings", "Records", "Histories",
+      "KafkaClient", "LocalCluster", "Drills", "CoordinatorNode", "ControllerNode", "BrokerNode",
+      "SimulatedMachine",
     ]),
   Module(name: "TestKit", layer: 5, uses: ["Values", "Bytes", "Platform"], tests: nil),
 ]

@@ -61,6 +61,11 @@ public final class BrokerProcess: Sendable {
     parts.withLock { $0.node = node }
   }
 
+  /// Whether this broker is the controller of a cluster in ZooKeeper mode.
+  public var isController: Bool {
+    (parts.withLock { $0.node }?.membership as? ZooKeeperMembership)?.isController ?? false
+  }
+
   /// Ends the waiting of a start that is under way, which then fails. From any thread.
   public func abandonStart() { starting.withLock { $0 }?.abandonStart() }
 

@@ -31,6 +31,7 @@ public enum ToolCatalogue {
   static let tools: [any Tool] = [
     LocalTool(),
     DrillTool(),
+    SimulateTool(),
     TopicsTool(),
     ConsoleProducerTool(),
     ConsoleConsumerTool(),

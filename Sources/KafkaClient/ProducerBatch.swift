@@ -21,6 +21,8 @@ final class ProducerBatch: @unchecked Sendable {  // see above
   private(set) var bytes: [UInt8] = []
   private(set) var baseSequence: Int32 = -1
   var attempts = 0
+  /// It was sent, and no answer has proved that it was not appended.
+  var mayBeInLog = false
 
   init(_ partition: TopicPartition, _ options: BatchOptions, capacity: Int, at now: Instant) {
     self.partition = partition
@@ -98,6 +100,7 @@ final class ProducerBatch: @unchecked Sendable {  // see above
       ? [-1, -1] : [baseSequence, BatchHeader.sequence(baseSequence, plus: middle)]
     for (half, sequence) in zip(halves, sequences) {
       half.attempts = attempts
+      half.mayBeInLog = mayBeInLog
       try half.seal(producerID: producerID, epoch: epoch, sequence: sequence)
     }
     halves[0].reserved = reserved / 2

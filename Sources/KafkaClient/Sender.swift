@@ -34,6 +34,8 @@ final class Sender {
     var nextSequence: Int32 = 0
     /// The partition's leader has taken a batch with the present producer id and epoch.
     var isKnown = false
+    /// Some of what is to be sent again may be in the log already.
+    var isInDoubt: Bool { retries.contains { $0.mayBeInLog } }
   }
 
   let cluster: KafkaCluster
@@ -69,13 +71,17 @@ final class Sender {
       identity.obtain { [weak self] in self?.drain() }
       return
     }
-    if identity.needsReset, identity.transactionalID == nil,
-      lanes.values.allSatisfy({ $0.inFlight.isEmpty })
+    let isEnding = identity.needsReset
+    if isEnding, identity.transactionalID == nil,
+      lanes.values.allSatisfy({ $0.inFlight.isEmpty && !$0.isInDoubt })
     {
       return resetIdentity()
     }
     var next = Instant.distantFuture
-    while !identity.needsReset, sendRound(&next) {}
+    // What may be in the log is sent again by its old identity, by which brokers know it: with a
+    // new one it would be there twice.
+    let isStuck = isEnding && identity.transactionalID != nil
+    while !isStuck, sendRound(&next, onlyDoubts: isEnding) {}
     schedule(next)
   }
 
@@ -88,18 +94,16 @@ final class Sender {
 
   /// At most one batch of each partition; true when something was sent, so that another round may
   /// find more.
-  private func sendRound(_ next: inout Instant) -> Bool {
+  ///
+  /// - Parameter onlyDoubts: nothing new is sent, only what is to be sent again where some of that
+  ///   may be in the log.
+  private func sendRound(_ next: inout Instant, onlyDoubts: Bool) -> Bool {
     let metadata = cluster.metadata
     var byNode: [Int32: (batches: [ProducerBatch], size: Int)] = [:]
     var expired: [ProducerBatch] = []
     var isStale = false
-    let partitions = accumulator.withLock { state in
-      // Sorted, and begun elsewhere each time, so that no partition starves.
-      state.lanes.filter { !$0.value.batches.isEmpty }.map(\.key)
-    }
-    var candidates = Set(partitions)
-    for (partition, lane) in lanes where !lane.retries.isEmpty { candidates.insert(partition) }
-    for partition in rotated(candidates.sorted()) {
+    // Sorted, and begun elsewhere each time, so that no partition starves.
+    for partition in rotated(candidates(onlyDoubts: onlyDoubts)) {
       expired += takeExpired(partition)
       guard let leader = metadata.leader(of: partition)?.leader else {
         isStale = true
@@ -108,9 +112,10 @@ final class Sender {
       guard mayJoin(partition) else { continue }
       let node = byNode[leader] ?? ([], 0)
       guard requestsInFlight[leader, default: 0] < options.maxInFlight else { continue }
-      guard let batch = take(partition, room: options.maxRequestSize - node.size, &next) else {
-        continue
-      }
+      guard
+        let batch = take(
+          partition, room: options.maxRequestSize - node.size, &next, mayBeNew: !onlyDoubts)
+      else { continue }
       guard seal(batch) else { continue }
       byNode[leader] = (node.batches + [batch], node.size + batch.size)
     }
@@ -118,6 +123,16 @@ final class Sender {
     for batch in expired { expire(batch) }
     for node in byNode.keys.sorted() { send(byNode[node]?.batches ?? [], to: node) }
     return !byNode.isEmpty
+  }
+
+  /// Partitions that have something to be sent.
+  private func candidates(onlyDoubts: Bool) -> [TopicPartition] {
+    if onlyDoubts { return lanes.filter { $0.value.isInDoubt }.keys.sorted() }
+    var candidates = accumulator.withLock { state in
+      Set(state.lanes.filter { !$0.value.batches.isEmpty }.keys)
+    }
+    for (partition, lane) in lanes where !lane.retries.isEmpty { candidates.insert(partition) }
+    return candidates.sorted()
   }
 
   private func rotated(_ partitions: [TopicPartition]) -> [TopicPartition] {
@@ -133,7 +148,7 @@ final class Sender {
 
   /// The batch that the partition should send now; nil if there is none, or not yet.
   private func take(
-    _ partition: TopicPartition, room: Int, _ next: inout Instant
+    _ partition: TopicPartition, room: Int, _ next: inout Instant, mayBeNew: Bool
   ) -> ProducerBatch? {
     var lane = lanes[partition] ?? Lane()
     if lane.isRecovering {
@@ -153,6 +168,8 @@ final class Sender {
       batch = room >= retry.size || room == options.maxRequestSize ? retry : nil
       if batch != nil { lane.retries.removeFirst() }
       // While it recovers, a partition sends one batch at a time.
+    } else if !mayBeNew {
+      return nil
     } else {
       batch = takeNew(partition, room: room, &next)
     }
@@ -288,6 +305,7 @@ final class Sender {
     let wasFirst = lanes[batch.partition]?.inFlight.first === batch
     leave(batch)
     if error.wantsMetadata { cluster.requestUpdate() }
+    if error.code.map({ !Self.refusals.contains($0) }) ?? true { batch.mayBeInLog = true }
     identity.note(error)
     if error.code == .messageTooLarge, split(batch) { return }
     if mayRetry(batch, error, wasFirst: wasFirst) {
@@ -319,6 +337,10 @@ final class Sender {
     return true
   }
 
+  /// Answers that prove that nothing was appended. A leader that steps down has perhaps appended,
+  /// as has one that waits for replicas in vain.
+  private static let refusals: Set<ErrorCode> = [.notEnoughReplicas, .outOfOrderSequenceNumber]
+
   private func mayRetry(_ batch: ProducerBatch, _ error: ClientError, wasFirst: Bool) -> Bool {
     guard identity.fatalError == nil else { return false }
     let isInTime =
@@ -326,6 +348,8 @@ final class Sender {
       && Int64(batch.attempts) <= options.retries
     guard isInTime else { return false }
     if error.code == .outOfOrderSequenceNumber, options.isIdempotent {
+      // One before it was given up. Another identity could send this one a second time only.
+      if identity.needsReset, batch.mayBeInLog { return false }
       // Only because one before it has failed: it will fit once that one is in the log.
       return !wasFirst || lanes[batch.partition]?.isRecovering == true
     }

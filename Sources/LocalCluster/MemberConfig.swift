@@ -124,7 +124,7 @@ extension ClusterPlan {
   }
 
   /// Writes the member's folder, configuration and id; keeps what is there unless it differs.
-  func prepare(_ member: ClusterMember, in folder: ClusterFolder) throws {
+  public func prepare(_ member: ClusterMember, in folder: ClusterFolder) throws {
     let home = folder.folder(of: member)
     let data = home.appending(path: "data")
     try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)

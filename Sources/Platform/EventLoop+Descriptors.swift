@@ -62,10 +62,7 @@ extension EventLoop {
   private func control(
     _ operation: Int32, _ watch: Watch, _ interest: Readiness
   ) throws(SystemError) {
-    var event = epoll_event()
-    event.events = interest.rawValue
-    event.data.u64 = UInt64(watch.generation) << 32 | UInt64(watch.index)
-    let descriptor = watched[watch.index].descriptor
-    try retrying("epoll_ctl") { epoll_ctl(epoll.number, operation, descriptor, &event) }
+    let key = UInt64(watch.generation) << 32 | UInt64(watch.index)
+    try poller.control(operation, watched[watch.index].descriptor, interest, key: key)
   }
 }

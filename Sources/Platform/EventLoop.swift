@@ -52,8 +52,7 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
 
   // MARK: State
 
-  let epoll: FileDescriptor
-  private let wakeup: FileDescriptor
+  let poller: any Poller
   private var thread: Thread?
   private let threadID = Atomic<UInt>(0)
   private var isRunning = true
@@ -66,7 +65,7 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
 
   struct Mailbox {
     var messages: [Message] = []
-    // The loop is in, or on its way into, epoll_wait: the next message must write to `wakeup`.
+    // The loop waits, or is on its way to: the next message must wake it.
     var isSleeping = false
     var isClosed = false
   }
@@ -86,20 +85,13 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
     Signals.ignoreBrokenPipes()
     self.name = name
     self.index = index
-    epoll = FileDescriptor(
-      owning: try retrying("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
-    wakeup = FileDescriptor(
-      owning: try retrying("eventfd") { eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) })
+    poller = if let machine = Machines.simulated { machine.makePoller(named: name) } else {
+      try KernelPoller()
+    }
     scratch = .allocate(byteCount: scratchBytes, alignment: 4096)
     now = Clock.now()
     wallNow = Clock.wallNow()
     wheel = TimerWheel(startingAt: now.milliseconds)
-    var event = epoll_event()
-    event.events = PLATFORM_EPOLLIN
-    event.data.u64 = .max
-    try retrying("epoll_ctl") { [number = wakeup.number] in
-      epoll_ctl(epoll.number, EPOLL_CTL_ADD, number, &event)
-    }
     thread = try Thread(name: name) { [self] in loop() }
   }
 
@@ -122,7 +114,7 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
       defer { mailbox.isSleeping = false }
       return (true, mailbox.isSleeping)
     }
-    if mustWake { wake() }
+    if mustWake { poller.wake() }
     return accepted
   }
 
@@ -167,11 +159,6 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
 
   // MARK: The turn
 
-  private func wake() {
-    var one: UInt64 = 1
-    while Glibc.write(wakeup.number, &one, 8) < 0, errno == EINTR {}
-  }
-
   private func loop() {
     threadID.store(UInt(pthread_self()), ordering: .relaxed)
     let capacity = 256
@@ -180,13 +167,13 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
     while isRunning {
       let wait = timeout()
       let before = Clock.now()
-      let count = epoll_wait(epoll.number, events, Int32(capacity), wait)
+      let count = poller.wait(events, capacity: capacity, milliseconds: wait)
       mailbox.withLock { $0.isSleeping = false }
       now = Clock.now()
       idle.add(now.nanoseconds &- before.nanoseconds, ordering: .relaxed)
       wallNow = Clock.wallNow()
       turns &+= 1
-      for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
+      for index in 0..<max(0, count) { dispatch(events[index]) }
       fireTimers()
       runMessages()
       endTurn()
@@ -221,8 +208,7 @@ public final class EventLoop: @unchecked Sendable {  // confined to its thread b
   private func dispatch(_ event: epoll_event) {
     let key = event.data.u64
     if key == .max {
-      var count: UInt64 = 0
-      _ = Glibc.read(wakeup.number, &count, 8)
+      poller.finishWake()
       return
     }
     let index = Int(key & 0xffff_ffff)

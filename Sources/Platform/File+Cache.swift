@@ -10,6 +10,7 @@ extension File {
     _ range: Range<Int64>, scratch: UnsafeMutableRawBufferPointer
   ) -> Bool {
     guard !range.isEmpty else { return true }
+    if let machine = Machines.simulated { return machine.isCached() }
     let start = UInt64(max(0, range.lowerBound))
     let cached = platform_cached_bytes(descriptor, start, UInt64(range.count))
     if cached < 0 { return canReadWithoutWaiting(range, scratch) }

@@ -44,9 +44,11 @@ public final class File: Sendable {
     _ path: String, _ mode: Mode = .read, permissions: UInt32 = 0o644
   ) throws(SystemError) {
     try FileFaults.check(.open, path)
+    if let machine = Machines.simulated { machine.willOpen(path, mode) }
     let number = try retrying("open", on: path) {
       platform_open(path, mode.flags, permissions)
     }
+    if let machine = Machines.simulated { machine.didOpen(path, as: number) }
     owned = FileDescriptor(owning: number)
     currentPath = Mutex(path)
   }
@@ -98,6 +100,7 @@ public final class File: Sendable {
   /// Writes all bytes at a position.
   public func write(_ bytes: UnsafeRawBufferPointer, at position: Int64) throws(SystemError) {
     try FileFaults.check(.write, path)
+    if let machine = Machines.simulated { machine.willWrite(descriptor, bytes, at: position) }
     var done = 0
     while done < bytes.count {
       done += try retrying("pwrite", on: path) {
@@ -110,6 +113,7 @@ public final class File: Sendable {
   /// Writes all bytes at the file's own position (the end, with `.append`).
   public func write(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
     try FileFaults.check(.write, path)
+    if let machine = Machines.simulated { machine.willWrite(descriptor, bytes, at: nil) }
     var done = 0
     while done < bytes.count {
       done += try retrying("write", on: path) {
@@ -139,6 +143,7 @@ public final class File: Sendable {
     gathering parts: [UnsafeRawBufferPointer], at position: Int64
   ) throws(SystemError) {
     try FileFaults.check(.write, path)
+    if Machines.simulated != nil { return try writeSingly(parts, at: position) }
     var parts = parts.filter { $0.count > 0 }[...]
     var position = position
     while !parts.isEmpty {
@@ -161,17 +166,29 @@ public final class File: Sendable {
     }
   }
 
+  private func writeSingly(
+    _ parts: [UnsafeRawBufferPointer], at position: Int64
+  ) throws(SystemError) {
+    var position = position
+    for part in parts {
+      try write(part, at: position)
+      position += Int64(part.count)
+    }
+  }
+
   // MARK: Durability and size
 
   /// Returns when data and metadata are on the disk.
   public func sync() throws(SystemError) {
     try FileFaults.check(.sync, path)
+    if let machine = Machines.simulated { return machine.sync(descriptor) }
     try retrying("fsync", on: path) { fsync(descriptor) }
   }
 
   /// Returns when the data, and the metadata needed to read it, are on the disk.
   public func syncData() throws(SystemError) {
     try FileFaults.check(.sync, path)
+    if let machine = Machines.simulated { return machine.sync(descriptor) }
     try retrying("fdatasync", on: path) { fdatasync(descriptor) }
   }
 
@@ -185,6 +202,7 @@ public final class File: Sendable {
   /// Cuts or extends the file to so many bytes.
   public func truncate(to size: Int64) throws(SystemError) {
     try FileFaults.check(.truncate, path)
+    if let machine = Machines.simulated { machine.willResize(descriptor, to: size) }
     try retrying("ftruncate", on: path) { ftruncate(descriptor, Int(size)) }
   }
 
@@ -193,6 +211,9 @@ public final class File: Sendable {
     _ count: Int64, at offset: Int64 = 0, keepingSize: Bool = false
   ) throws(SystemError) {
     try FileFaults.check(.allocate, path)
+    if let machine = Machines.simulated, !keepingSize {
+      machine.willResize(descriptor, to: max(try size(), offset + count))
+    }
     try retrying("fallocate", on: path) {
       platform_fallocate(descriptor, keepingSize ? 1 : 0, Int(offset), Int(count))
     }

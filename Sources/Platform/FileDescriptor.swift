@@ -8,7 +8,13 @@ public struct FileDescriptor: ~Copyable, Sendable {
   /// Takes ownership of an open descriptor.
   public init(owning number: Int32) { self.number = number }
 
-  deinit { _ = Glibc.close(number) }
+  deinit {
+    if let machine = Machines.simulated {
+      if number >= Machines.firstSocket { return machine.close(number) }
+      machine.willClose(number)
+    }
+    _ = Glibc.close(number)
+  }
 
   /// Gives the number away unclosed.
   public consuming func release() -> Int32 {

@@ -46,10 +46,14 @@ public enum FileSystem {
       case S_IFLNK: .link
       default: .other
       }
+    return Status(kind: kind, size: Int64(status.st_size), modifiedMs: modifiedMs(status))
+  }
+
+  private static func modifiedMs(_ status: stat) -> Int64 {
+    let inode = UInt64(status.st_ino)
+    if let machine = Machines.simulated, let time = machine.modifiedMs(inode: inode) { return time }
     let time = status.st_mtim
-    return Status(
-      kind: kind, size: Int64(status.st_size),
-      modifiedMs: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
@@ -58,7 +62,10 @@ public enum FileSystem {
   public static func createDirectory(
     _ path: String, permissions: UInt32 = 0o755
   ) throws(SystemError) {
-    if mkdir(path, permissions) == 0 { return }
+    if mkdir(path, permissions) == 0 {
+      Machines.simulated?.didCreateDirectory(path)
+      return
+    }
     if errno == EEXIST {
       if try status(path)?.kind == .directory { return }
       throw SystemError("mkdir", code: EEXIST, on: path)
@@ -67,13 +74,18 @@ public enum FileSystem {
       throw SystemError("mkdir", on: path)
     }
     try createDirectory(parent, permissions: permissions)
-    if mkdir(path, permissions) != 0, errno != EEXIST { throw SystemError("mkdir", on: path) }
+    if mkdir(path, permissions) == 0 {
+      Machines.simulated?.didCreateDirectory(path)
+    } else if errno != EEXIST {
+      throw SystemError("mkdir", on: path)
+    }
   }
 
   /// Renames, replacing what has the new name; atomic within a file system. Durable only after
   /// `syncDirectory` of the parent.
   public static func rename(_ path: String, to newPath: String) throws(SystemError) {
     try FileFaults.check(.rename, path)
+    if let machine = Machines.simulated { machine.willRename(path, to: newPath) }
     try retrying("rename", on: "\(path) to \(newPath)") { Glibc.rename(path, newPath) }
   }
 
@@ -81,9 +93,13 @@ public enum FileSystem {
   @discardableResult
   public static func removeFile(_ path: String) throws(SystemError) -> Bool {
     try FileFaults.check(.remove, path)
-    if unlink(path) == 0 { return true }
-    if errno == ENOENT { return false }
-    throw SystemError("unlink", on: path)
+    let code: Int32 =
+      if let machine = Machines.simulated { machine.removeFile(path) } else {
+        unlink(path) == 0 ? 0 : errno
+      }
+    if code == 0 { return true }
+    if code == ENOENT { return false }
+    throw SystemError("unlink", code: code, on: path)
   }
 
   /// Removes a file or a directory with everything in it; links are not followed.
@@ -99,12 +115,14 @@ public enum FileSystem {
       return
     }
     for name in try list(path) { try removeTree(path + "/" + name) }
+    if let machine = Machines.simulated { machine.willRemoveDirectory(path) }
     if rmdir(path) != 0, errno != ENOENT { throw SystemError("rmdir", on: path) }
   }
 
   /// Makes names created, renamed or removed in a directory durable.
   public static func syncDirectory(_ path: String) throws(SystemError) {
     try FileFaults.check(.sync, path)
+    if let machine = Machines.simulated { return machine.syncDirectory(path) }
     let number = try retrying("open", on: path) {
       platform_open(path, O_RDONLY | O_DIRECTORY, 0)
     }
@@ -158,6 +176,7 @@ public enum FileSystem {
 
   /// Bytes of the file system that holds `path`: all of it, and what is free for this user.
   public static func space(at path: String) throws(SystemError) -> (total: Int64, free: Int64) {
+    if Machines.simulated != nil { return (1 << 40, 1 << 39) }
     var status = statvfs()
     try retrying("statvfs", on: path) { statvfs(path, &status) }
     let block = Int64(status.f_frsize)

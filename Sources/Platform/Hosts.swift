@@ -17,6 +17,8 @@ public enum Hosts {
   ) throws(ResolutionError) -> [SocketAddress] {
     if host.isEmpty { return [SocketAddress(.any, port: port)] }
     if let ip = IPAddress(host) { return [SocketAddress(ip, port: port)] }
+    // Simulated machines differ by their ports only.
+    if Machines.simulated != nil { return [.loopback(port: port)] }
     var hints = addrinfo()
     hints.ai_family = AF_UNSPEC
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -51,7 +53,7 @@ public enum Hosts {
     _ host: String, port: UInt16, then loop: EventLoop,
     _ completion: @escaping @Sendable (Result<[SocketAddress], ResolutionError>) -> Void
   ) {
-    if host.isEmpty || IPAddress(host) != nil || pool == nil {
+    if host.isEmpty || IPAddress(host) != nil || Machines.simulated != nil || pool == nil {
       completion(Result { () throws(ResolutionError) in try resolve(host, port: port) })
       return
     }
@@ -65,6 +67,11 @@ public enum Hosts {
 
   /// This machine's name; "localhost" when it has none.
   public static var localName: String {
+    if Machines.simulated != nil { return "localhost" }
+    return kernelName
+  }
+
+  private static var kernelName: String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
       guard let start = buffer.baseAddress, gethostname(start, 255) == 0 else {
         return "localhost"

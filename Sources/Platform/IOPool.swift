@@ -50,6 +50,7 @@ public final class IOPool: Sendable {
       let waited = Clock.now().nanoseconds - job.submitted.nanoseconds
       queue.longestWaitNanoseconds = max(queue.longestWaitNanoseconds, waited)
       queue.condition.unlock()
+      Machines.simulated?.waitForDisk()
       job.work()
       queue.condition.lock()
       queue.running -= 1

@@ -14,6 +14,8 @@ public final class MappedFile: @unchecked Sendable {  // guarded by its owner's 
       bytes = UnsafeMutableRawBufferPointer(start: nil, count: 0)
       return
     }
+    // What is written through a mapping cannot be seen, and so not be lost, by a simulated disk.
+    if writable, Machines.simulated != nil { throw SystemError("mmap", code: ENOTSUP, on: path) }
     let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
     let start = mmap(nil, count, protection, MAP_SHARED, file.descriptor, 0)
     guard let start, start != MAP_FAILED else { throw SystemError("mmap", on: file.path) }

@@ -69,7 +69,10 @@ public enum ProcessInformation {
   public static var heapBytes: Int64 { Int64(platform_heap_bytes()) }
 
   /// Processors this process may use, at least one.
-  public static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+  public static var processorCount: Int {
+    if let machine = Machines.simulated { return machine.processorCount }
+    return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  }
 
   /// The most descriptors the process may open.
   public static var descriptorLimit: UInt64 {
@@ -151,6 +154,10 @@ public struct SystemRandom: RandomNumberGenerator, Sendable {
 
   public mutating func next() -> UInt64 {
     var value: UInt64 = 0
+    if let machine = Machines.simulated {
+      withUnsafeMutableBytes(of: &value) { machine.fillRandom($0) }
+      return value
+    }
     let filled = platform_random(&value, 8)
     precondition(filled == 8, "the kernel gives no random bytes")
     return value
@@ -165,9 +172,12 @@ public struct SystemRandom: RandomNumberGenerator, Sendable {
   /// So many random bytes.
   public static func bytes(_ count: Int) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      initialized = count
+      if let machine = Machines.simulated {
+        return machine.fillRandom(UnsafeMutableRawBufferPointer(buffer))
+      }
       let filled = platform_random(buffer.baseAddress, count)
       precondition(filled == count, "the kernel gives no random bytes")
-      initialized = count
     }
   }
 }

@@ -1,20 +1,22 @@
 import Glibc
+import Synchronization
 import Values
 
 /// A counter that threads wait at until it is above zero: how one thread waits for another's word.
 ///
 /// For starting, stopping and the few places that must block; never on an event loop. It stands on
 /// `Condition`, as everything here that blocks does, so that whoever controls that controls all.
-public final class Semaphore: @unchecked Sendable {  // `count` is guarded by `condition`
+public final class Semaphore: Sendable {
   private let condition = Condition()
-  private var count: Int
+  /// Changed under `condition` only.
+  private let count: Atomic<Int>
 
-  public init(value: Int = 0) { count = value }
+  public init(value: Int = 0) { count = Atomic(value) }
 
   /// Lets one waiting thread go on, or the next one that comes.
   public func signal() {
     condition.lock()
-    count += 1
+    count.add(1, ordering: .relaxed)
     condition.signal()
     condition.unlock()
   }
@@ -22,8 +24,7 @@ public final class Semaphore: @unchecked Sendable {  // `count` is guarded by `c
   /// Waits for a signal.
   public func wait() {
     condition.lock()
-    while count == 0 { condition.wait() }
-    count -= 1
+    while !take() { condition.wait() }
     condition.unlock()
   }
 
@@ -32,11 +33,16 @@ public final class Semaphore: @unchecked Sendable {  // `count` is guarded by `c
     let deadline = Clock.now().advanced(milliseconds: max(0, ms))
     condition.lock()
     defer { condition.unlock() }
-    while count == 0 {
-      guard condition.wait(until: deadline) else { break }
+    while !take() {
+      guard condition.wait(until: deadline) else { return take() }
     }
-    guard count > 0 else { return false }
-    count -= 1
+    return true
+  }
+
+  /// - Precondition: under `condition`.
+  private func take() -> Bool {
+    guard count.load(ordering: .relaxed) > 0 else { return false }
+    count.subtract(1, ordering: .relaxed)
     return true
   }
 }
@@ -48,6 +54,7 @@ extension Thread {
   /// The same with the resolution of the clock, for throttling.
   public static func sleep(nanoseconds: Int64) {
     guard nanoseconds > 0 else { return }
+    if let machine = Machines.simulated { return machine.sleep(nanoseconds: nanoseconds) }
     var left = timespec(
       tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     var rest = timespec()

@@ -22,6 +22,7 @@ public enum Signals {
   public static func onTermination(
     _ loop: EventLoop, _ body: @escaping @Sendable (Int32) -> Void
   ) throws(SystemError) {
+    if Machines.simulated != nil { throw SystemError("signalfd", code: ENOTSUP) }
     var set = terminationSet()
     let number = try retrying("signalfd") {
       signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))

@@ -8,6 +8,11 @@ public struct Socket: ~Copyable, Sendable {
 
   init(owning number: Int32) { owned = FileDescriptor(owning: number) }
 
+  /// The machine that it is a socket of; nil for the kernel's.
+  private var simulated: (any Machine)? {
+    descriptor >= Machines.firstSocket ? Machines.simulated : nil
+  }
+
   private static func make(family: Int32) throws(SystemError) -> Int32 {
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
     return try retrying("socket") { socket(family, kind, 0) }
@@ -19,6 +24,7 @@ public struct Socket: ~Copyable, Sendable {
   public static func listening(
     at address: SocketAddress, backlog: Int32 = 512
   ) throws(SystemError) -> Socket {
+    if let machine = Machines.simulated { return Socket(owning: try machine.listen(at: address)) }
     let socket = Socket(owning: try make(family: address.family))
     try socket.set(SOL_SOCKET, SO_REUSEADDR, 1)
     try retrying("bind", on: address.description) {
@@ -30,6 +36,7 @@ public struct Socket: ~Copyable, Sendable {
 
   /// The next waiting connection and its peer; nil when none waits.
   public func accept() throws(SystemError) -> (Int32, SocketAddress)? {
+    if let machine = simulated { return try machine.accept(descriptor) }
     var storage = sockaddr_storage()
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
     while true {
@@ -60,6 +67,7 @@ public struct Socket: ~Copyable, Sendable {
 
   /// A socket on its way to `address`; writable when it has arrived or failed (`pendingError`).
   public static func connecting(to address: SocketAddress) throws(SystemError) -> Socket {
+    if let machine = Machines.simulated { return Socket(owning: try machine.connect(to: address)) }
     let socket = Socket(owning: try make(family: address.family))
     let result = address.withKernelForm { Glibc.connect(socket.descriptor, $0, $1) }
     if result != 0, errno != EINPROGRESS, errno != EINTR {
@@ -71,6 +79,10 @@ public struct Socket: ~Copyable, Sendable {
   /// What has gone wrong since the last look; nil when nothing has.
   public func pendingError(on subject: String? = nil) -> SystemError? {
     var code: Int32 = 0
+    if let machine = simulated {
+      code = machine.takeError(descriptor)
+      return code == 0 ? nil : SystemError("connect", code: code, on: subject)
+    }
     var length = socklen_t(MemoryLayout<Int32>.size)
     guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else {
       return SystemError("getsockopt")
@@ -82,11 +94,13 @@ public struct Socket: ~Copyable, Sendable {
 
   /// Where the socket is bound: the true port after binding to 0.
   public func localAddress() throws(SystemError) -> SocketAddress {
-    try address("getsockname") { getsockname(descriptor, $0, $1) }
+    if let machine = simulated { return try machine.address(of: descriptor, isPeer: false) }
+    return try address("getsockname") { getsockname(descriptor, $0, $1) }
   }
 
   public func peerAddress() throws(SystemError) -> SocketAddress {
-    try address("getpeername") { getpeername(descriptor, $0, $1) }
+    if let machine = simulated { return try machine.address(of: descriptor, isPeer: true) }
+    return try address("getpeername") { getpeername(descriptor, $0, $1) }
   }
 
   private func address(
@@ -116,6 +130,7 @@ public struct Socket: ~Copyable, Sendable {
   }
 
   private func set(_ level: Int32, _ option: Int32, _ value: Int32) throws(SystemError) {
+    if simulated != nil { return }
     var value = value
     try retrying("setsockopt") { [descriptor] in
       setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
@@ -151,6 +166,7 @@ public struct Socket: ~Copyable, Sendable {
   public func read(
     into buffer: UnsafeMutableRawBufferPointer, then second: UnsafeMutableRawBufferPointer? = nil
   ) -> Transfer {
+    if let machine = simulated { return Self.read(descriptor, machine, into: buffer, then: second) }
     guard let second, second.count > 0 else {
       return transfer("recv", isReading: true) {
         recv(descriptor, buffer.baseAddress, buffer.count, 0)
@@ -170,15 +186,19 @@ public struct Socket: ~Copyable, Sendable {
   /// The next byte, as the count of the transfer, left where it is.
   public func peek() -> Transfer {
     var byte: UInt8 = 0
-    let result = transfer("recv", isReading: true) {
-      recv(descriptor, &byte, 1, Int32(MSG_PEEK))
-    }
+    let result: Transfer =
+      if let machine = simulated {
+        withUnsafeMutableBytes(of: &byte) { machine.read(descriptor, into: $0, isPeeking: true) }
+      } else {
+        transfer("recv", isReading: true) { recv(descriptor, &byte, 1, Int32(MSG_PEEK)) }
+      }
     if case .bytes = result { return .bytes(Int(byte)) }
     return result
   }
 
   /// Writes what fits. `more` holds a last small segment back for what follows at once.
   public func write(_ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Transfer {
+    if let machine = simulated { return machine.write(descriptor, bytes) }
     let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
     return transfer("send", isReading: false) {
       Glibc.send(descriptor, bytes.baseAddress, bytes.count, flags)
@@ -188,6 +208,7 @@ public struct Socket: ~Copyable, Sendable {
   /// Sends bytes of a file without bringing them into this process. `end` means that the file is
   /// shorter than promised.
   public func send(_ file: File, at position: Int64, count: Int) -> Transfer {
+    if let machine = simulated { return Self.send(descriptor, machine, file, position, count) }
     var offset = off_t(position)
     return transfer("sendfile", isReading: true) {
       sendfile(descriptor, file.descriptor, &offset, count)
@@ -195,5 +216,8 @@ public struct Socket: ~Copyable, Sendable {
   }
 
   /// Tells the peer that nothing more comes, keeping the reading side open.
-  public func finishWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
+  public func finishWriting() {
+    if let machine = simulated { return machine.finishWriting(descriptor) }
+    shutdown(descriptor, Int32(SHUT_WR))
+  }
 }

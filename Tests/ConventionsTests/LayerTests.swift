@@ -35,6 +35,10 @@ import Testing
       "CommandLineTools>Drills", "CommandLineTools>Benchmarks", "Authorization>Metadata",
       "Authorization>Control", "Quotas>Metadata", "BrokerNode>ServerProcess",
       "ControllerNode>ServerProcess", "CoordinatorNode>ServerProcess",
+      "ClusterSimulation>LocalCluster", "ClusterSimulation>Drills",
+      "ClusterSimulation>CoordinatorNode", "ClusterSimulation>ControllerNode",
+      "ClusterSimulation>BrokerNode", "ClusterSimulation>SimulatedMachine",
+      "CommandLineTools>ClusterSimulation", "SimulatedMachine>Simulation",
     ]
     for module in SourceTree.modules.values {
       for used in module.uses {

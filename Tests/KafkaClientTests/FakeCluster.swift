@@ -18,6 +18,8 @@ enum Fault: Sendable {
   case error(ErrorCode)
   /// Done, but the connection is closed instead of an answer.
   case doneAndDropped
+  /// Done, and never answered.
+  case doneAndSilent
   /// The connection is closed, nothing is done.
   case dropped
 }
@@ -448,7 +450,10 @@ struct Reply {
   }
 
   func send<Response: KafkaResponse>(_ response: Response, version: Int16? = nil) {
-    if case .doneAndDropped? = fault { return }
+    switch fault {
+    case .doneAndDropped?, .doneAndSilent?: return
+    default: break
+    }
     write(response, version ?? header.apiVersion, to: &connection.output)
   }
 

@@ -225,4 +225,33 @@ import Values
     #expect(fake.values("quotes", 0) == ["a", "c"])
     await producer.close()
   }
+
+  /// A batch is given up while the next, sent with it, may be in the log: that one must not be sent
+  /// by another identity, to which brokers would find nothing like it.
+  @Test func whatMayBeInTheLogKeepsItsIdentity() async throws {
+    let fake = try FakeCluster()
+    defer { fake.stop() }
+    fake.createTopic("quotes", partitions: 1)
+    let producer = try Producer(settings(fake, ["delivery.timeout.ms": "600"]))
+    func send(_ text: String) async throws {
+      try await producer.send(
+        ProducerRecord(topic: "quotes", partition: 0, value: Array(text.utf8)))
+    }
+    try await send("first")
+    fake.fail(.produce, .doneAndSilent, .doneAndDropped)
+    fake.on { $0.faults[.produce]? += Array(repeating: Fault.dropped, count: 1_000) }
+    let lost = Task { try await send("lost") }
+    while fake.count(.produce) < 2 { try await Task.sleep(for: .milliseconds(2)) }
+    try await Task.sleep(for: .milliseconds(250))
+    let next = Task { try await send("next") }
+    // Nobody knows what became of the first of the two, which is in the log.
+    await #expect(throws: ClientError.self) { try await lost.value }
+    fake.on { $0.faults[.produce] = [] }
+    try await next.value
+    // Goes by the new identity.
+    try await send("last")
+    #expect(fake.values("quotes", 0) == ["first", "lost", "next", "last"])
+    #expect(fake.count(.initProducerID) == 2)
+    await producer.close()
+  }
 }

@@ -51,34 +51,19 @@ extension DrillReport {
   }
 
   private static func findings(_ run: DrillRun, _ history: History) -> Findings {
-    var found = RecordChecker.check(history)
-    found.merge(GroupChecker.check(run.recorder.groups))
-    found.merge(SessionOrderChecker.check(run.recorder.sightings))
-    for (path, calls) in run.recorder.znodes {
-      switch LinearizabilityChecker.check(ZnodeModel.self, calls) {
-      case .linearizable: break
-      case .violated(let blocked):
-        found.add(
-          Anomaly(
-            .notLinearizable, path, "\(calls.count) operations have no order that explains them",
-            operations: blocked))
-      case .undecided(let steps):
-        run.check(
-          "the history of \(path) could be judged", false, "given up after \(steps) steps")
-      }
+    let (found, undecided) = run.recorder.judge(history)
+    for (path, steps) in undecided {
+      run.check("the history of \(path) could be judged", false, "given up after \(steps) steps")
     }
     return found
   }
 
   /// One leader for each epoch, whoever was asked.
   private static func agreement(_ run: DrillRun) -> [DrillCheck] {
-    let split = run.monitor.leadersByEpoch.filter { $0.leaders.count > 1 }
+    let split = run.monitor.splitTerms
     return [
       DrillCheck(
-        name: "one leader for each epoch", holds: split.isEmpty,
-        detail: split.first.map {
-          "partition \($0.partition), epoch \($0.epoch): \($0.leaders)"
-        } ?? "")
+        name: "one leader for each epoch", holds: split.isEmpty, detail: split.first ?? "")
     ]
   }
 
@@ -191,7 +176,7 @@ extension DrillReport.Finding {
 
 extension Operation {
   /// One line: who, when, what, with what outcome.
-  func told(since start: Instant) -> String {
+  public func told(since start: Instant) -> String {
     let shown = accesses.prefix(4).map { access in
       switch access {
       case .sent(let at, let value, let offset):

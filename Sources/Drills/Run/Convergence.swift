@@ -7,7 +7,7 @@ import Values
 import ZooKeeperClient
 
 /// Compares replicas byte by byte, and the trees of coordination servers node by node.
-enum Convergence {
+public enum Convergence {
   /// The replicas of every partition of a topic hold the same bytes.
   static func replicas(of target: LoadTarget, on cluster: any ClusterUnderTest) -> [DrillCheck] {
     var differing: [String] = []
@@ -39,7 +39,7 @@ enum Convergence {
   }
 
   /// All segments of a partition, one after the other; nil when the replica is not there.
-  private static func logBytes(_ folder: URL) -> Data? {
+  public static func logBytes(_ folder: URL) -> Data? {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
       return nil
     }

@@ -100,7 +100,7 @@ public final class DrillRun: Sendable {
 
   // MARK: Doing
 
-  public func pause(forMs ms: Int64) async { try? await Task.sleep(for: .milliseconds(ms)) }
+  public func pause(forMs ms: Int64) async { await LoadRuntime.pause(ms) }
 
   /// Breaks something, and marks when. Times to detect and to elect count from here, for the
   /// partitions that `brokers` led.
@@ -137,7 +137,7 @@ public final class DrillRun: Sendable {
     let deadline = Clock.now().advanced(milliseconds: limit)
     while Clock.now() < deadline {
       if (try? await condition()) == true { return true }
-      try? await Task.sleep(for: .milliseconds(25))
+      await LoadRuntime.pause(25)
     }
     return false
   }
@@ -148,8 +148,7 @@ public final class DrillRun: Sendable {
   }
 
   func isFull(_ sample: MetadataSample?) -> Bool {
-    guard let sample, sample.partitions.count == Int(target.partitions) else { return false }
-    return sample.partitions.allSatisfy { $0.leader >= 0 && $0.isr.count == $0.replicas }
+    sample?.isFull(target) ?? false
   }
 
   // MARK: Judging

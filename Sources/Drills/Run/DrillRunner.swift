@@ -69,9 +69,10 @@ public struct DrillRunner: Sendable {
 
   private func createTopic(_ target: LoadTarget, _ admin: AdminClient) async throws {
     let replicas = Int16(min(3, cluster.members(.broker).count))
-    var configs = ["min.insync.replicas": "\(min(2, replicas))"]
-    for (key, value) in drill.load.topicSettings { configs[key] = value }
-    try await target.create(replicas: replicas, configs: configs, admin)
+    try await LoadSet(
+      drill.load, bootstrap: cluster.bootstrap, coordination: cluster.coordination, target: target,
+      replicationFactor: replicas, recorder: Recorder(), seed: options.seed
+    ).createTopic(admin)
   }
 
   // MARK: Load
@@ -83,7 +84,7 @@ public struct DrillRunner: Sendable {
   ) async throws -> ClosedRange<Instant> {
     let stop = StopSignal()
     let watchEnd = StopSignal()
-    let loads = workloads(run)
+    let loads = LoadSet(drill.load, on: cluster, run, seed: options.seed)
     var failure: (any Error)?
     let begin = Clock.now()
     var end = begin
@@ -91,7 +92,7 @@ public struct DrillRunner: Sendable {
       group.addTask { await run.monitor.run(until: watchEnd) }
       group.addTask { await Self.tell(run, live, until: watchEnd) }
       await withTaskGroup(of: Void.self) { loading in
-        for load in loads { loading.addTask { await load.run(until: stop) } }
+        loading.addTask { await loads.run(until: stop) }
         do {
           try await act(run)
         } catch {
@@ -165,52 +166,13 @@ public struct DrillRunner: Sendable {
     }
   }
 
-  private func workloads(_ run: DrillRun) -> [any Workload] {
-    let load = drill.load
-    var workloads: [any Workload] = []
-    for _ in 0..<load.producers {
-      workloads.append(
-        ProducerLoad(
-          bootstrap: cluster.bootstrap, target: run.target, recorder: run.recorder,
-          acks: load.acks, recordsPerSecond: load.recordsPerSecond))
-    }
-    let group = "\(run.target.topic)-group"
-    for number in 0..<load.groupMembers {
-      workloads.append(
-        GroupConsumerLoad(
-          bootstrap: cluster.bootstrap, target: run.target, group: group,
-          member: "member-\(number)", recorder: run.recorder))
-    }
-    if load.groupMembers > 0 {
-      workloads.append(
-        GroupOffsetLoad(
-          bootstrap: cluster.bootstrap, target: run.target, group: group, recorder: run.recorder))
-    }
-    if let coordination = cluster.coordination {
-      for number in 0..<load.znodeSessions {
-        workloads.append(
-          ZnodeLoad(
-            coordination: coordination, paths: ["/drill-a", "/drill-b", "/drill-c"],
-            recorder: run.recorder, seed: options.seed &+ UInt64(number)))
-      }
-    }
-    for number in 0..<load.administrators {
-      workloads.append(
-        AdminLoad(
-          bootstrap: cluster.bootstrap, prefix: "\(run.target.topic)-admin-\(number)",
-          replicationFactor: Int16(min(3, cluster.members(.broker).count)),
-          recorder: run.recorder))
-    }
-    return workloads
-  }
-
   private static func tell(
     _ run: DrillRun, _ live: @Sendable (LiveFigures) -> Void, until stop: StopSignal
   ) async {
     var last = run.recorder.records
     var at = Clock.now()
     while !stop.isStopped {
-      try? await Task.sleep(for: .milliseconds(500))
+      await LoadRuntime.pause(500)
       let now = Clock.now()
       let counts = run.recorder.records
       let seconds = max(0.001, Double(now.milliseconds(since: at)) / 1000)

@@ -19,26 +19,36 @@ struct MetadataSample: Sendable, Equatable {
   var partitions: [Partition]
 }
 
+extension MetadataSample {
+  /// Whether every partition has a leader, and all of its replicas in sync.
+  func isFull(_ target: LoadTarget) -> Bool {
+    partitions.count == Int(target.partitions)
+      && partitions.allSatisfy { $0.leader >= 0 && $0.isr.count == $0.replicas }
+  }
+}
+
 /// Asks for metadata again and again and keeps what changed.
-final class Monitor: Sendable {
+public final class Monitor: Sendable {
   private let samples = Mutex<[(at: Instant, sample: MetadataSample)]>([])
   private let bootstrap: String
   private let topic: String
-  private static let everyMs = 20
+  private let everyMs: Int64
 
-  init(bootstrap: String, topic: String) {
+  public init(bootstrap: String, topic: String, everyMs: Int64 = 20) {
+    self.everyMs = everyMs
     self.bootstrap = bootstrap
     self.topic = topic
   }
 
-  func run(until stop: StopSignal) async {
+  /// Returns when `stop` has been asked for.
+  public func run(until stop: StopSignal) async {
     while !stop.isStopped {
       guard
         let admin = try? AdminClient([
           "bootstrap.servers": bootstrap, "request.timeout.ms": "1000",
           "default.api.timeout.ms": "1000", "reconnect.backoff.ms": "10",
           "reconnect.backoff.max.ms": "100", "client.id": "monitor",
-        ])
+        ], executor: LoadRuntime.executor)
       else { return }
       await watch(admin, stop)
       await admin.close()
@@ -52,7 +62,7 @@ final class Monitor: Sendable {
         let metadata = try? await admin.cluster.updateMetadata(topics: [topic], timeoutMs: 1_000)
       else { return }
       note(metadata)
-      try? await Task.sleep(for: .milliseconds(Self.everyMs))
+      await LoadRuntime.pause(everyMs)
     }
   }
 
@@ -72,6 +82,26 @@ final class Monitor: Sendable {
   }
 
   var latest: MetadataSample? { samples.withLock { $0.last?.sample } }
+
+  /// Whether every partition of the topic was last seen with a leader and all replicas in sync.
+  public func sawFullISR(of target: LoadTarget) -> Bool { latest?.isFull(target) ?? false }
+
+  /// What was seen last, one line.
+  public var lastSeen: String {
+    guard let latest else { return "nothing was seen" }
+    let partitions = latest.partitions.enumerated().map {
+      "\($0.offset): leader \($0.element.leader), epoch \($0.element.epoch), ISR \($0.element.isr)"
+    }
+    return "controller \(latest.controller), brokers \(latest.brokers), partitions "
+      + partitions.joined(separator: "; ")
+  }
+
+  /// Epochs of partitions for which more than one leader was named; there must be none.
+  public var splitTerms: [String] {
+    leadersByEpoch.filter { $0.leaders.count > 1 }.map {
+      "partition \($0.partition), epoch \($0.epoch): \($0.leaders)"
+    }
+  }
 
   /// The first sample from an instant on of which the condition holds.
   func first(

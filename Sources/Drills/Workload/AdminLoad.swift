@@ -16,7 +16,7 @@ struct AdminLoad: Workload {
       let admin = try? AdminClient([
         "bootstrap.servers": bootstrap, "request.timeout.ms": "5000",
         "default.api.timeout.ms": "5000", "reconnect.backoff.max.ms": "200",
-      ])
+      ], executor: LoadRuntime.executor)
     else { return }
     var number = 0
     while !stop.isStopped {
@@ -29,7 +29,7 @@ struct AdminLoad: Workload {
         let deleted = try? await admin.deleteTopics([name])
         note(deleted?[name].map { $0.map { _ in } })
       }
-      try? await Task.sleep(for: .milliseconds(200))
+      await LoadRuntime.pause(200)
     }
     await admin.close()
   }

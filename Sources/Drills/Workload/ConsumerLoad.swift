@@ -19,11 +19,11 @@ struct GroupConsumerLoad: Workload {
     let assignments = AssignmentCounter()
     while !stop.isStopped {
       assignments.raise()
-      guard let consumer = try? Consumer(settings) else { return }
+      guard let consumer = try? Consumer(settings, executor: LoadRuntime.executor) else { return }
       do {
         try await consume(consumer, process, assignments, stop)
       } catch {
-        try? await Task.sleep(for: .milliseconds(100))
+        await LoadRuntime.pause(100)
       }
       await consumer.close()
     }
@@ -95,7 +95,7 @@ struct GroupOffsetLoad: Workload {
       let observer = try? Consumer([
         "bootstrap.servers": bootstrap, "group.id": group, "request.timeout.ms": "5000",
         "default.api.timeout.ms": "5000", "reconnect.backoff.max.ms": "200",
-      ])
+      ], executor: LoadRuntime.executor)
     else { return }
     while !stop.isStopped {
       let invoked = Clock.now()
@@ -105,7 +105,7 @@ struct GroupOffsetLoad: Workload {
             group: group, .fetched(partition, committed[partition]?.offset), invoked: invoked)
         }
       }
-      try? await Task.sleep(for: .milliseconds(100))
+      await LoadRuntime.pause(100)
     }
     await observer.close()
   }

@@ -15,7 +15,7 @@ struct FinalRead {
     let consumer = try Consumer([
       "bootstrap.servers": bootstrap, "auto.offset.reset": "earliest",
       "request.timeout.ms": "10000",
-    ])
+    ], executor: LoadRuntime.executor)
     let isComplete = try await read(consumer, limitMs: limitMs)
     await consumer.close()
     return isComplete

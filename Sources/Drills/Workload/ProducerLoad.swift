@@ -27,7 +27,7 @@ struct ProducerLoad: Workload {
         "reconnect.backoff.ms": "20", "reconnect.backoff.max.ms": "200",
         "max.in.flight.requests.per.connection": acks == "all" ? "5" : "1",
         "metadata.max.age.ms": "2000",
-      ])
+      ], executor: LoadRuntime.executor)
     else { return }
     let process = recorder.newProcess()
     let start = Clock.now()
@@ -38,7 +38,7 @@ struct ProducerLoad: Workload {
         sent += 1
         await send(producer, process)
       }
-      try? await Task.sleep(for: .milliseconds(2))
+      await LoadRuntime.pause(max(2, 1_000 / Int64(max(1, recordsPerSecond))))
     }
     await producer.close(timeoutMs: deliveryTimeoutMs + 5_000)
   }

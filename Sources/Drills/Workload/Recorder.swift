@@ -133,12 +133,17 @@ public final class Recorder: Sendable {
     }
   }
 
+  /// Records that were acknowledged, and records that were read, so far.
+  public var progress: (acknowledged: Int, consumed: Int) {
+    state.withLock { ($0.records.acknowledged, $0.records.consumed) }
+  }
+
   var records: Counts { state.withLock { $0.records } }
   var calls: Counts { state.withLock { $0.calls } }
   var administration: Counts { state.withLock { $0.administration } }
 
   /// Operations in the order of invocation: the form that checkers take.
-  func history(hasFinalRead: Bool) -> History {
+  public func history(hasFinalRead: Bool) -> History {
     let operations = state.withLock { $0.operations }.enumerated().sorted {
       ($0.element.invoked, $0.offset) < ($1.element.invoked, $1.offset)
     }

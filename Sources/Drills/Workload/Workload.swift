@@ -42,5 +42,5 @@ public struct LoadTarget: Sendable {
     _ = try await admin.cluster.metadata(of: [topic], timeoutMs: 30_000)
   }
 
-  var all: [TopicPartition] { (0..<partitions).map { TopicPartition(topic, $0) } }
+  public var all: [TopicPartition] { (0..<partitions).map { TopicPartition(topic, $0) } }
 }

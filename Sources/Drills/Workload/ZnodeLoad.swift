@@ -15,6 +15,8 @@ struct ZnodeLoad: Workload {
   let recorder: Recorder
   let seed: UInt64
   var sessionTimeoutMs: Int32 = 6_000
+  /// Between two operations.
+  var pauseMs: Int64 = 5
 
   func run(until stop: StopSignal) async {
     guard let address = try? ConnectString(coordination), let loop = try? EventLoop(name: "znodes")
@@ -28,7 +30,7 @@ struct ZnodeLoad: Workload {
         while !stop.isStopped, !session.isOver {
           let path = paths[Int.random(in: 0..<paths.count, using: &random)]
           await operate(session, path, process, &random)
-          try? await Task.sleep(for: .milliseconds(5))
+          await LoadRuntime.pause(pauseMs)
         }
       }
       await session.close()
@@ -139,7 +141,7 @@ final class ZnodeSession: Sendable {
     let deadline = Clock.now().advanced(milliseconds: limitMs)
     while !state.isConnected.load(ordering: .acquiring) {
       if stop.isStopped || isOver || Clock.now() > deadline { return false }
-      try? await Task.sleep(for: .milliseconds(5))
+      await LoadRuntime.pause(5)
     }
     return true
   }

@@ -1,0 +1,154 @@
+// Carries a schedule of faults out, and ends each in its time.
+import SimulatedMachine
+import Values
+
+/// Breaks the cluster as the schedule says. Used by the driver's thread only.
+final class Nemesis {
+  private struct Ending {
+    var at: Instant
+    var fault: Fault
+  }
+
+  private let cluster: SimulatedCluster
+  private let targets: FaultTargets
+  private var schedule: ArraySlice<ScheduledFault>
+  private var begin: Instant
+  private var endings: [Ending] = []
+  private var flaps: [(a: String, b: String, isCut: Bool)] = []
+  private var nextFlap = Instant.zero
+  /// What was done, with times from the beginning of the phase.
+  private(set) var told: [String] = []
+
+  private let isFull: () -> Bool
+  private var machine: SimulatedMachine { cluster.machine }
+  private static let flapMs: Int64 = 300
+
+  /// - Parameter isFull: whether every replica was last seen in sync.
+  init(
+    _ cluster: SimulatedCluster, _ targets: FaultTargets, _ schedule: [ScheduledFault],
+    isFull: @escaping () -> Bool
+  ) {
+    self.isFull = isFull
+    self.cluster = cluster
+    self.targets = targets
+    self.schedule = schedule[...]
+    begin = cluster.machine.now
+  }
+
+  /// Does what is due. Called again and again.
+  func act() {
+    let now = machine.now
+    for ending in endings where ending.at <= now { end(ending.fault) }
+    endings.removeAll { $0.at <= now }
+    while let next = schedule.first,
+      begin.advanced(milliseconds: next.atMs) <= now
+    {
+      schedule.removeFirst()
+      guard start(next.fault) else {
+        tell("passed over: \(next.fault)")
+        continue
+      }
+      tell("\(next.fault) for \(next.durationMs) ms")
+      endings.append(
+        Ending(at: now.advanced(milliseconds: next.durationMs), fault: next.fault))
+    }
+    flap(now)
+  }
+
+  /// Ends everything that is still broken.
+  func healEverything() {
+    endings = []
+    flaps = []
+    machine.healAll()
+    cluster.mendAll()
+    tell("everything is healed")
+  }
+
+  private func tell(_ text: String) {
+    told.append("\(machine.now.milliseconds(since: begin)) ms: \(text)")
+    machine.note("nemesis: \(text)")
+  }
+
+  /// False for a fault that cannot be, or that would break what the protocol promises nothing for.
+  private func start(_ fault: Fault) -> Bool {
+    switch fault {
+    case .kill(let name):
+      guard cluster.members[name]?.process != nil else { return false }
+      cluster.crash(name, losing: .nothing)
+    case .killAll(let names):
+      for name in names { cluster.crash(name, losing: .nothing) }
+    case .stop(let name):
+      guard cluster.members[name]?.process != nil else { return false }
+      cluster.stop(name)
+    case .losePower(let name):
+      guard cluster.members[name]?.process != nil, mayLosePower(name) else { return false }
+      cluster.crash(name, losing: .unsynced)
+    case .pause(let name): cluster.pause(name)
+    case .isolate(let name): others(name).forEach { cutBoth(name, $0) }
+    case .separate(let name): peers(name).forEach { cutBoth(name, $0) }
+    case .cut(let from, let to): machine.cut(from: from, to: to)
+    case .flap(let a, let b): flaps.append((a, b, false))
+    case .slow(let name, let ms):
+      for other in others(name) {
+        machine.slow(from: name, to: other, ms: ms)
+        machine.slow(from: other, to: name, ms: ms)
+      }
+    case .jumpClock(let name, let ms): machine.jumpClock(of: name, ms: ms)
+    }
+    return true
+  }
+
+  /// Kafka answers acks=all out of page caches: two brokers that lose theirs before the first has
+  /// copied everything again may lose records, by design, and so may the last one in the ISR. So a
+  /// broker's power fails only when nothing else is broken and every replica is in sync; what comes
+  /// next may come at once. Coordinators and controllers flush before they answer, and may lose
+  /// power as they like.
+  private func mayLosePower(_ name: String) -> Bool {
+    guard targets.brokers.contains(name) else { return true }
+    return cluster.recovering.isEmpty && endings.isEmpty && cluster.notServing.isEmpty && isFull()
+  }
+
+  private func end(_ fault: Fault) {
+    switch fault {
+    case .kill(let name), .stop(let name), .losePower(let name): cluster.release(name)
+    case .killAll(let names): names.forEach { cluster.release($0) }
+    case .pause(let name): cluster.resume(name)
+    case .isolate(let name), .slow(let name, _): others(name).forEach { healBoth(name, $0) }
+    case .separate(let name): peers(name).forEach { healBoth(name, $0) }
+    case .cut(let from, let to): machine.heal(from: from, to: to)
+    case .flap(let a, let b):
+      flaps.removeAll { $0.a == a && $0.b == b }
+      healBoth(a, b)
+    case .jumpClock: break
+    }
+    tell("end of \(fault)")
+  }
+
+  private func flap(_ now: Instant) {
+    guard !flaps.isEmpty, nextFlap <= now else { return }
+    nextFlap = now.advanced(milliseconds: Self.flapMs)
+    for index in flaps.indices {
+      let link = flaps[index]
+      if link.isCut { healBoth(link.a, link.b) } else { cutBoth(link.a, link.b) }
+      flaps[index].isCut.toggle()
+    }
+  }
+
+  // MARK: Links
+
+  private func others(_ name: String) -> [String] {
+    (targets.members + targets.clients).filter { $0 != name }
+  }
+
+  private func peers(_ name: String) -> [String] { targets.members.filter { $0 != name } }
+
+  private func cutBoth(_ a: String, _ b: String) {
+    machine.cut(from: a, to: b)
+    machine.cut(from: b, to: a)
+  }
+
+  private func healBoth(_ a: String, _ b: String) {
+    machine.heal(from: a, to: b)
+    machine.heal(from: b, to: a)
+  }
+}

@@ -1,0 +1,65 @@
+// What is simulated, and what came of it.
+import Foundation
+import LocalCluster
+
+/// A course of events.
+public enum SimulationScenario: String, Sendable, CaseIterable {
+  /// Faults drawn from the seed.
+  case random
+  /// Drill 19: power fails, and page caches are lost, of one broker at a time and then of all.
+  case lostPageCache = "lost-page-cache"
+}
+
+/// One run of one seed.
+public struct SimulationOptions: Sendable {
+  public var seed: UInt64
+  public var mode: ClusterMode
+  public var scenario = SimulationScenario.random
+  public var brokers = 3
+  /// Coordinators, or controllers.
+  public var quorum = 3
+  /// Simulated milliseconds with faults.
+  public var faultMs: Int64 = 30_000
+  /// Simulated milliseconds that everything may take to be well again after the last fault.
+  public var livenessMs: Int64 = 120_000
+  /// Brokers acknowledge before they have replicated: the simulation must find that out.
+  public var isSabotaged = false
+  /// Where the members have their files; removed by whoever has named it.
+  public var folder: String
+  /// A file that every event of the machine is written to; nil: none.
+  public var traceFile: String?
+
+  public init(seed: UInt64, mode: ClusterMode, folder: String) {
+    self.seed = seed
+    self.mode = mode
+    self.folder = folder
+  }
+}
+
+/// What came of one run. The same seed gives the same report, digest included.
+public struct SimulationReport: Codable, Sendable, Equatable {
+  public var seed: UInt64
+  public var mode: String
+  public var scenario: String
+  /// Of everything that happened, in hexadecimal.
+  public var digest = ""
+  public var simulatedMs: Int64 = 0
+  /// What was done, one line.
+  public var summary = ""
+  /// The faults, with their times.
+  public var faults: [String] = []
+  /// Everything that must not be; empty when the run is good.
+  public var violations: [String] = []
+  /// What was lost where the scenario allows losses, and similar remarks.
+  public var remarks: [String] = []
+  /// What members and machine said last; only when something is wrong.
+  public var trace: [String] = []
+
+  public var isValid: Bool { violations.isEmpty }
+
+  public init(_ options: SimulationOptions) {
+    seed = options.seed
+    mode = options.mode.rawValue
+    scenario = options.scenario.rawValue
+  }
+}
