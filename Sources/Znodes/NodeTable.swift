@@ -22,6 +22,9 @@ struct NodeTable: Sendable {
   private var chunks: [NodeChunk] = []
   /// Open addressing with linear probing: index + 1, or 0 where free. Never more than half full.
   private var slots = [Int32](repeating: 0, count: 64)
+  private let hasher = NameHasher()
+  /// The path last looked up as a parent: most creations come in rows under the same one.
+  private var lastParent: (path: [UInt8], index: NodeIndex) = ([], .root)
   private var freeList = NodeIndex.none
   private var used = 0
   /// Who owns ephemerals, containers and TTL nodes: few have an owner, so nodes have no room for
@@ -71,13 +74,6 @@ struct NodeTable: Sendable {
 
   // MARK: Finding
 
-  private static func hash(_ parent: NodeIndex, _ name: UnsafeBufferPointer<UInt8>) -> Int {
-    var hasher = Hasher()
-    hasher.combine(parent.raw)
-    hasher.combine(bytes: UnsafeRawBufferPointer(name))
-    return hasher.finalize()
-  }
-
   private static func withBytes<R>(
     _ text: some StringProtocol, _ body: (UnsafeBufferPointer<UInt8>) -> R
   ) -> R {
@@ -86,13 +82,13 @@ struct NodeTable: Sendable {
   }
 
   private func hash(of index: NodeIndex) -> Int {
-    withName(of: index) { Self.hash(self[index].parent, $0) }
+    withName(of: index) { hasher.hash(self[index].parent, $0) }
   }
 
   /// The slot where the child is, or the free one where it would be.
   private func slot(_ parent: NodeIndex, _ name: UnsafeBufferPointer<UInt8>) -> Int {
     let mask = slots.count - 1
-    var slot = Self.hash(parent, name) & mask
+    var slot = hasher.hash(parent, name) & mask
     while slots[slot] != 0 {
       let index = NodeIndex(raw: slots[slot] - 1)
       if self[index].parent == parent, self[index].nameCount == name.count,
@@ -106,8 +102,19 @@ struct NodeTable: Sendable {
   }
 
   private static func areEqual(_ a: NodeChunk.Text, _ b: NodeChunk.Text) -> Bool {
-    for position in 0..<min(a.count, b.count) where a[position] != b[position] { return false }
-    return a.count == b.count
+    guard a.count == b.count else { return false }
+    let (a, b) = (UnsafeRawBufferPointer(a), UnsafeRawBufferPointer(b))
+    var position = 0
+    while position + 8 <= a.count {
+      let word = a.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+      guard word == b.loadUnaligned(fromByteOffset: position, as: UInt64.self) else { return false }
+      position += 8
+    }
+    while position < a.count {
+      guard a[position] == b[position] else { return false }
+      position += 1
+    }
+    return true
   }
 
   func child(of parent: NodeIndex, named name: UnsafeBufferPointer<UInt8>) -> NodeIndex? {
@@ -121,23 +128,34 @@ struct NodeTable: Sendable {
 
   /// The node at a path; the root is at "/" and at "".
   func find(_ path: some StringProtocol) -> NodeIndex? {
-    Self.withBytes(path) { bytes in
-      if bytes.isEmpty || (bytes.count == 1 && bytes[0] == UInt8(ascii: "/")) { return .root }
-      guard bytes[0] == UInt8(ascii: "/") else { return nil }
-      var node = NodeIndex.root
-      var start = 1
-      while start <= bytes.count {
-        var end = start
-        while end < bytes.count, bytes[end] != UInt8(ascii: "/") { end += 1 }
-        guard end > start,
-          let next = child(of: node, named: UnsafeBufferPointer(rebasing: bytes[start..<end]))
-        else { return nil }
-        node = next
-        start = end + 1
-      }
-      // "/a/" is not "/a".
-      return bytes[bytes.count - 1] == UInt8(ascii: "/") ? nil : node
+    Self.withBytes(path) { find($0) }
+  }
+
+  func find(_ path: NodeChunk.Text) -> NodeIndex? {
+    if path.isEmpty || (path.count == 1 && path[0] == UInt8(ascii: "/")) { return .root }
+    guard path[0] == UInt8(ascii: "/") else { return nil }
+    var node = NodeIndex.root
+    var start = 1
+    while start <= path.count {
+      var end = start
+      while end < path.count, path[end] != UInt8(ascii: "/") { end += 1 }
+      guard end > start,
+        let next = child(of: node, named: NodeChunk.Text(rebasing: path[start..<end]))
+      else { return nil }
+      node = next
+      start = end + 1
     }
+    // "/a/" is not "/a".
+    return path[path.count - 1] == UInt8(ascii: "/") ? nil : node
+  }
+
+  /// As `find`; the answer is kept at hand until another parent is asked for.
+  mutating func findParent(_ path: NodeChunk.Text) -> NodeIndex? {
+    let isLast = lastParent.path.withUnsafeBufferPointer { Self.areEqual($0, path) }
+    if isLast { return lastParent.index }
+    guard let index = find(path) else { return nil }
+    lastParent = (Array(path), index)
+    return index
   }
 
   // MARK: Changing
@@ -166,18 +184,33 @@ struct NodeTable: Sendable {
     chunks.append(NodeChunk(nodes: NodeIndex.placeMask + 1, bytes: chunks[last].textCount))
   }
 
+  /// Where a child is, or would be: good until the table changes.
+  struct Spot {
+    fileprivate let slot: Int
+    let found: NodeIndex?
+  }
+
+  /// Looks for a child that is added if it is not there: one search for both.
+  mutating func spot(of name: NodeChunk.Text, under parent: NodeIndex) -> Spot {
+    if (count + 1) * 2 > slots.count { grow() }
+    let slot = slot(parent, name)
+    return Spot(slot: slot, found: slots[slot] == 0 ? nil : NodeIndex(raw: slots[slot] - 1))
+  }
+
   /// Adds a child that is not there yet.
   mutating func insert(
     _ node: Node, named name: some StringProtocol, data: [UInt8]?, under parent: NodeIndex
   ) -> NodeIndex {
-    Self.withBytes(name) { insert(node, named: $0, data: data, under: parent) }
+    Self.withBytes(name) {
+      insert(node, named: $0, data: data, under: parent, at: spot(of: $0, under: parent))
+    }
   }
 
+  /// - Precondition: nothing was found at `spot`, which is that of this name.
   mutating func insert(
-    _ node: Node, named name: NodeChunk.Text, data: [UInt8]?, under parent: NodeIndex
+    _ node: Node, named name: NodeChunk.Text, data: [UInt8]?, under parent: NodeIndex,
+    at spot: Spot
   ) -> NodeIndex {
-    if (count + 1) * 2 > slots.count { grow() }
-    let free = slot(parent, name)
     var node = node
     node.parent = parent
     node.next = self[parent].firstChild
@@ -188,7 +221,7 @@ struct NodeTable: Sendable {
     if node.next != .none { self[node.next].previous = index }
     self[parent].firstChild = index
     self[parent].childCount += 1
-    slots[free] = index.raw + 1
+    slots[spot.slot] = index.raw + 1
     count += 1
     return index
   }
@@ -203,6 +236,7 @@ struct NodeTable: Sendable {
     self[parent].childCount -= 1
     chunks[index.chunk].removeText(index.place)
     setOwner(of: index, 0)
+    if lastParent.index == index { lastParent = ([], .root) }
     var vacant = Node()
     vacant.next = freeList
     self[index] = vacant
@@ -227,14 +261,18 @@ struct NodeTable: Sendable {
     slots[hole] = 0
   }
 
+  /// Doubles the slots. Nodes are taken in their own order, not in that of the slots: then only the
+  /// new slots are touched all over the place.
   private mutating func grow() {
-    let old = slots
-    slots = [Int32](repeating: 0, count: old.count * 2)
+    slots = [Int32](repeating: 0, count: slots.count * 2)
     let mask = slots.count - 1
-    for entry in old where entry != 0 {
-      var slot = hash(of: NodeIndex(raw: entry - 1)) & mask
+    for raw in 1..<Int32(max(1, used)) {
+      let index = NodeIndex(raw: raw)
+      // A vacant place has no parent.
+      guard self[index].parent != .none else { continue }
+      var slot = hash(of: index) & mask
       while slots[slot] != 0 { slot = (slot + 1) & mask }
-      slots[slot] = entry
+      slots[slot] = raw + 1
     }
   }
 }
