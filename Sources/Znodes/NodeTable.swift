@@ -22,6 +22,9 @@ struct NodeTable: Sendable {
   private var chunks: [NodeChunk] = []
   /// Open addressing with linear probing: index + 1, or 0 where free. Never more than half full.
   private var slots = [Int32](repeating: 0, count: 64)
+  /// A byte of the hash of what is in each slot, or 0 where it is free. A search looks at these
+  /// alone until one fits: they stay in the processor's cache where slots and nodes do not.
+  private var tags = [UInt8](repeating: 0, count: 64)
   private let hasher = NameHasher()
   /// The path last looked up as a parent: most creations come in rows under the same one.
   private var lastParent: (path: [UInt8], index: NodeIndex) = ([], .root)
@@ -81,20 +84,34 @@ struct NodeTable: Sendable {
     return Array(text.utf8).withUnsafeBufferPointer(body)
   }
 
+  /// Of what is in a slot; never 0.
+  private static func tag(_ hash: Int) -> UInt8 {
+    UInt8(truncatingIfNeeded: UInt(bitPattern: hash) >> 56) | 1
+  }
+
   private func hash(of index: NodeIndex) -> Int {
     withName(of: index) { hasher.hash(self[index].parent, $0) }
   }
 
   /// The slot where the child is, or the free one where it would be.
   private func slot(_ parent: NodeIndex, _ name: UnsafeBufferPointer<UInt8>) -> Int {
+    slot(parent, name, hash: hasher.hash(parent, name))
+  }
+
+  private func slot(
+    _ parent: NodeIndex, _ name: UnsafeBufferPointer<UInt8>, hash: Int
+  ) -> Int {
     let mask = slots.count - 1
-    var slot = hasher.hash(parent, name) & mask
-    while slots[slot] != 0 {
-      let index = NodeIndex(raw: slots[slot] - 1)
-      if self[index].parent == parent, self[index].nameCount == name.count,
-        withName(of: index, { Self.areEqual($0, name) })
-      {
-        return slot
+    let tag = Self.tag(hash)
+    var slot = hash & mask
+    while tags[slot] != 0 {
+      if tags[slot] == tag {
+        let index = NodeIndex(raw: slots[slot] - 1)
+        if self[index].parent == parent, self[index].nameCount == name.count,
+          withName(of: index, { Self.areEqual($0, name) })
+        {
+          return slot
+        }
       }
       slot = (slot + 1) & mask
     }
@@ -102,19 +119,7 @@ struct NodeTable: Sendable {
   }
 
   private static func areEqual(_ a: NodeChunk.Text, _ b: NodeChunk.Text) -> Bool {
-    guard a.count == b.count else { return false }
-    let (a, b) = (UnsafeRawBufferPointer(a), UnsafeRawBufferPointer(b))
-    var position = 0
-    while position + 8 <= a.count {
-      let word = a.loadUnaligned(fromByteOffset: position, as: UInt64.self)
-      guard word == b.loadUnaligned(fromByteOffset: position, as: UInt64.self) else { return false }
-      position += 8
-    }
-    while position < a.count {
-      guard a[position] == b[position] else { return false }
-      position += 1
-    }
-    return true
+    UnsafeRawBufferPointer(a).hasSameBytes(as: UnsafeRawBufferPointer(b))
   }
 
   func child(of parent: NodeIndex, named name: UnsafeBufferPointer<UInt8>) -> NodeIndex? {
@@ -187,14 +192,17 @@ struct NodeTable: Sendable {
   /// Where a child is, or would be: good until the table changes.
   struct Spot {
     fileprivate let slot: Int
+    fileprivate let tag: UInt8
     let found: NodeIndex?
   }
 
   /// Looks for a child that is added if it is not there: one search for both.
   mutating func spot(of name: NodeChunk.Text, under parent: NodeIndex) -> Spot {
     if (count + 1) * 2 > slots.count { grow() }
-    let slot = slot(parent, name)
-    return Spot(slot: slot, found: slots[slot] == 0 ? nil : NodeIndex(raw: slots[slot] - 1))
+    let hash = hasher.hash(parent, name)
+    let slot = slot(parent, name, hash: hash)
+    let found = tags[slot] == 0 ? nil : NodeIndex(raw: slots[slot] - 1)
+    return Spot(slot: slot, tag: Self.tag(hash), found: found)
   }
 
   /// Adds a child that is not there yet.
@@ -222,6 +230,7 @@ struct NodeTable: Sendable {
     self[parent].firstChild = index
     self[parent].childCount += 1
     slots[spot.slot] = index.raw + 1
+    tags[spot.slot] = spot.tag
     count += 1
     return index
   }
@@ -254,25 +263,30 @@ struct NodeTable: Sendable {
       // It may move into the hole if its home is not between the hole and where it is.
       if (probe &- home) & mask >= (probe &- hole) & mask {
         slots[hole] = slots[probe]
+        tags[hole] = tags[probe]
         hole = probe
       }
       probe = (probe + 1) & mask
     }
     slots[hole] = 0
+    tags[hole] = 0
   }
 
   /// Doubles the slots. Nodes are taken in their own order, not in that of the slots: then only the
   /// new slots are touched all over the place.
   private mutating func grow() {
     slots = [Int32](repeating: 0, count: slots.count * 2)
+    tags = [UInt8](repeating: 0, count: slots.count)
     let mask = slots.count - 1
     for raw in 1..<Int32(max(1, used)) {
       let index = NodeIndex(raw: raw)
       // A vacant place has no parent.
       guard self[index].parent != .none else { continue }
-      var slot = hash(of: index) & mask
-      while slots[slot] != 0 { slot = (slot + 1) & mask }
+      let hash = hash(of: index)
+      var slot = hash & mask
+      while tags[slot] != 0 { slot = (slot + 1) & mask }
       slots[slot] = raw + 1
+      tags[slot] = Self.tag(hash)
     }
   }
 }

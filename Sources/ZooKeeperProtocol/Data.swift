@@ -54,8 +54,8 @@ public struct ACL: JuteRecord, Hashable, Sendable {
   static func list(from reader: inout ByteReader) throws(ByteError) -> [ACL] {
     if reader.remaining >= openBytes.count {
       let start = reader.position
-      let isOpen = try reader.readSpan(openBytes.count).withUnsafeBytes {
-        $0.elementsEqual(openBytes)
+      let isOpen = try reader.readSpan(openBytes.count).withUnsafeBytes { bytes in
+        openBytes.withUnsafeBytes { bytes.hasSameBytes(as: $0) }
       }
       if isOpen { return openUnsafe }
       reader.position = start
