@@ -102,10 +102,21 @@ public struct DataDirectory: Sendable {
     return epoch
   }
 
-  /// Replaces the file; durable on return.
+  /// Writes the number; durable on return.
+  ///
+  /// A number with as many digits as the one before is written in its place: a disk writes a sector
+  /// whole or not at all, and one flush does where a new file and its directory need several, four
+  /// times in each failover.
   func writeEpoch(_ name: String, _ epoch: Int64) throws(StorageError) {
-    do {
-      try FileSystem.replaceFile("\(snapshots)/\(name)", with: Array("\(epoch)".utf8))
+    let path = "\(snapshots)/\(name)"
+    let bytes = Array("\(epoch)".utf8)
+    do throws(SystemError) {
+      guard try FileSystem.status(path)?.size == Int64(bytes.count) else {
+        return try FileSystem.replaceFile(path, with: bytes)
+      }
+      let file = try File(path, [.write])
+      try file.write(bytes, at: 0)
+      try file.syncData()
     } catch { throw .system(error) }
   }
 }

@@ -26,6 +26,8 @@ public struct Recovered: Sendable {
   public var replayed = 0
   /// The snapshot it began with; nil when there was none.
   public var snapshotZxid: Int64?
+  /// What the tree's digest should be by the word of whoever wrote its last transaction.
+  var digest: TxnDigest?
   /// Milliseconds that reading the snapshot and replaying the logs took.
   var snapshotMs: Int64 = 0
   var replayMs: Int64 = 0
@@ -65,6 +67,12 @@ struct Recovery {
         throw .system(error)
       }
     }
+    recovered.database.endRecovery()
+    if recovered.database.matches(recovered.digest) == false {
+      CoordinatorLog.storage.warn(
+        "the tree differs from what its last transaction says of it",
+        ["zxid": "0x\(zxidText(recovered.database.lastZxid))"])
+    }
     recovered.replayMs = Clock.now().milliseconds(since: replayBegin)
     return recovered
   }
@@ -72,16 +80,22 @@ struct Recovery {
   private func newestSnapshot() throws(StorageError) -> Recovered {
     for snapshot in try directory.listSnapshots().reversed() {
       do throws(StorageError) {
-        let database = try SnapshotFile.read(
+        let loaded = try SnapshotFile.load(
           snapshot.path, zxid: snapshot.zxid, extendedTypes: extendedTypes)
-        return Recovered(database: database, snapshotZxid: snapshot.zxid)
+        var recovered = Recovered(database: loaded.database, snapshotZxid: snapshot.zxid)
+        if let digest = loaded.digest, digest.zxid == snapshot.zxid {
+          recovered.digest = TxnDigest(version: digest.version, treeDigest: digest.digest)
+        }
+        return recovered
       } catch {
         // A crash of a real server leaves half of one. The one before is as good: if logs that
         // would lead from there to here are gone, the gap is noticed.
         CoordinatorLog.storage.warn("snapshot skipped", ["reason": error])
       }
     }
-    return Recovered(database: Database(extendedTypes: extendedTypes))
+    var empty = Database(extendedTypes: extendedTypes)
+    empty.beginRecovery()
+    return Recovered(database: empty)
   }
 
   /// The log that begins at or before `zxid`, and all after it.
@@ -112,9 +126,7 @@ struct Recovery {
     var changes: [ZnodeChange] = []
     _ = recovered.database.replay(txn, changes: &changes)
     recovered.replayed += 1
-    if let expected = txn.digest, recovered.database.matches(expected) == false {
-      CoordinatorLog.storage.debug("digest differs", ["zxid": "0x\(zxidText(zxid))"])
-    }
+    recovered.digest = txn.digest
   }
 }
 

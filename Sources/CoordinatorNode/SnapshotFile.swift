@@ -95,10 +95,26 @@ enum SnapshotFile {
     }
   }
 
-  /// Reads a snapshot of this server or of a real one, 3.9 included.
+  /// A snapshot as it was read, and the digest that it claims, if it does.
+  struct Loaded {
+    /// Its recovery has not ended: a log may be replayed over it.
+    var database: Database
+    var digest: SnapshotFormat.ZxidDigest?
+  }
+
+  /// Reads a snapshot that stands for itself.
   static func read(
     _ path: String, zxid: Int64, extendedTypes: Bool
   ) throws(StorageError) -> Database {
+    var database = try load(path, zxid: zxid, extendedTypes: extendedTypes).database
+    database.endRecovery()
+    return database
+  }
+
+  /// Reads a snapshot of this server or of a real one, 3.9 included.
+  static func load(
+    _ path: String, zxid: Int64, extendedTypes: Bool
+  ) throws(StorageError) -> Loaded {
     let mapped: MappedFile
     do throws(SystemError) {
       let file = try File(path)
@@ -143,7 +159,7 @@ enum SnapshotFile {
 
   private static func parse(
     _ bytes: UnsafeRawBufferPointer, _ path: String, zxid: Int64, extendedTypes: Bool
-  ) throws(StorageError) -> Database {
+  ) throws(StorageError) -> Loaded {
     var reader = ByteReader(bytes.bytes)
     guard (try? FileHeader(from: &reader)) == .snapshot else {
       throw .corrupt(file: path, offset: 0, reason: "not a snapshot of version 2")
@@ -156,40 +172,43 @@ enum SnapshotFile {
     } catch {
       throw .corrupt(file: path, offset: reader.position, reason: "\(error)")
     }
-    let database = loader.finish(zxid: zxid)
-    try checkSeal(bytes, &reader, path)
+    var loaded = Loaded(database: loader.finish(zxid: zxid, endsRecovery: false))
+    var seal = Seal()
+    try seal.check(bytes, &reader, path)
     // What servers before 3.6 did not write, and what later ones add: the tree's digest, and since
     // 3.9 the zxid that the tree has come to. Each has a seal of its own.
-    guard !reader.isAtEnd else { return database }
+    guard !reader.isAtEnd else { return loaded }
     guard let digest = try? SnapshotFormat.ZxidDigest(from: &reader) else {
       throw .corrupt(file: path, offset: reader.position, reason: "digest cut short")
     }
-    try checkSeal(bytes, &reader, path)
-    // A fuzzy snapshot is behind its digest until the log has been replayed up to there.
-    if digest.zxid == zxid, zxid > 0, digest.version == TxnDigest.currentVersion,
-      digest.digest != database.tree.digest, reader.isAtEnd
-    {
-      CoordinatorLog.storage.debug("snapshot is fuzzy", ["file": path])
-    }
+    loaded.digest = digest
+    try seal.check(bytes, &reader, path)
     if !reader.isAtEnd {
       guard (try? reader.readInt64()) != nil else {
         throw .corrupt(file: path, offset: reader.position, reason: "last zxid cut short")
       }
-      try checkSeal(bytes, &reader, path)
+      try seal.check(bytes, &reader, path)
     }
-    return database
+    return loaded
   }
 
-  private static func checkSeal(
-    _ bytes: UnsafeRawBufferPointer, _ reader: inout ByteReader, _ path: String
-  ) throws(StorageError) {
-    let end = reader.position
-    let sum = Adler32.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<end]).bytes)
-    guard let sealed = try? reader.readInt64(),
-      (try? reader.readJuteString()) == SnapshotFormat.endPath
-    else { throw .corrupt(file: path, offset: end, reason: "seal cut short") }
-    guard sealed == sum else {
-      throw .corrupt(file: path, offset: end, reason: "checksum does not fit")
+  /// The sum of all that was read so far; each seal covers everything before it.
+  private struct Seal {
+    private var sum = Adler32()
+    private var position = 0
+
+    mutating func check(
+      _ bytes: UnsafeRawBufferPointer, _ reader: inout ByteReader, _ path: String
+    ) throws(StorageError) {
+      let end = reader.position
+      sum.update(UnsafeRawBufferPointer(rebasing: bytes[position..<end]))
+      position = end
+      guard let sealed = try? reader.readInt64(),
+        (try? reader.readJuteString()) == SnapshotFormat.endPath
+      else { throw .corrupt(file: path, offset: end, reason: "seal cut short") }
+      guard sealed == sum.value else {
+        throw .corrupt(file: path, offset: end, reason: "checksum does not fit")
+      }
     }
   }
 }

@@ -4,12 +4,15 @@ import ZooKeeperProtocol
 // Fast leader election, as a machine.
 //
 //   looking --- a quorum votes alike, nothing better comes for finalizeWait --> leading|following
+//           --- a quorum votes alike, and so do all that are not gone --------> leading|following
 //           --- a quorum follows a leader that says it leads -----------------> following
 //   leading | following --- begin(...) ---------------------------------------> looking
 //
 // Every server starts a round by voting for itself and adopts any better vote it hears. Servers
-// that have decided answer those that look, so that a latecomer finds the running ensemble. The
-// election only has to be live: safety rests on the epochs that a leader agrees with a quorum.
+// that have decided answer those that look, so that a latecomer finds the running ensemble. Whoever
+// finds itself elected says so at once: the others need not wait out the round by themselves, and
+// none of them connects before it listens. The election only has to be live: safety rests on the
+// epochs that a leader agrees with a quorum.
 
 /// One server's part in electing a leader.
 public struct Election: Sendable {
@@ -35,6 +38,10 @@ public struct Election: Sendable {
   private var ballots: [ServerID: Notification] = [:]
   /// Ballots of servers that lead or follow, of whatever round.
   private var settled: [ServerID: Notification] = [:]
+  /// Servers that were known to run and cannot be voting now: nobody waits for a word of theirs.
+  private var gone: Set<ServerID> = []
+  /// Servers that were told in this round that our vote is better than theirs.
+  private var corrected: Set<ServerID> = []
   private var intervalMs: Int64
   private var resendAt: Instant = .distantFuture
   private var finalizeAt: Instant?
@@ -73,6 +80,8 @@ public struct Election: Sendable {
     vote = initialVote
     ballots = [:]
     settled = [:]
+    gone = []
+    corrected = []
     intervalMs = timing.minNotificationIntervalMs
     notifyAll(at: now, into: &effects)
     count(at: now, into: &effects)
@@ -96,7 +105,16 @@ public struct Election: Sendable {
 
   /// A link to a server has come up: what was said before may not have reached it.
   public mutating func linkUp(_ peer: ServerID, into effects: inout [Effect]) {
+    gone.remove(peer)
     if state == .looking, !isRetired { effects.append(.notify(own(as: .looking), to: peer)) }
+  }
+
+  /// A server that could be talked to before refuses connections: its process has ended. Believing
+  /// it wrongly costs no more than a vote that comes too late.
+  public mutating func refused(_ peer: ServerID, at now: Instant, into effects: inout [Effect]) {
+    guard state == .looking, !isRetired else { return }
+    gone.insert(peer)
+    count(at: now, into: &effects)
   }
 
   /// The epoch of the established leader, for the answers to those that still look.
@@ -123,6 +141,7 @@ public struct Election: Sendable {
       }
       return
     }
+    gone.remove(sender)
     guard state == .looking else {
       if notification.state == .looking {
         effects.append(.notify(own(as: state), to: sender))
@@ -154,11 +173,16 @@ public struct Election: Sendable {
       logicalClock = theirs.electionEpoch
       initialVote.electionEpoch = logicalClock
       ballots = [:]
+      corrected = []
       vote = theirs.outranks(initialVote, in: ensemble) ? theirs : initialVote
       notifyAll(at: now, into: &effects)
     } else if theirs.outranks(vote, in: ensemble) {
       vote = theirs
       notifyAll(at: now, into: &effects)
+    } else if vote.outranks(theirs, in: ensemble), corrected.insert(sender).inserted {
+      // It was not looking yet when we said so, and would not hear of it before we say so again.
+      // Once: two that know of different weights would correct each other without end.
+      effects.append(.notify(own(as: .looking), to: sender))
     }
     ballots[sender] = notification
     count(at: now, into: &effects)
@@ -173,8 +197,9 @@ public struct Election: Sendable {
       finalizeAt = nil
       return
     }
-    // When all agree, no better vote can come.
-    if membership.voters.allSatisfy(supports) { return decide(vote, into: &effects) }
+    // When all agree who are there, no better vote can come.
+    let agree = membership.voters.allSatisfy { supports($0) || gone.contains($0) }
+    if agree, !gone.contains(vote.leader) { return decide(vote, into: &effects) }
     if finalizeAt == nil { finalizeAt = now.advanced(milliseconds: timing.finalizeWaitMs) }
   }
 
@@ -202,7 +227,11 @@ public struct Election: Sendable {
   private func supportsLeader(
     _ notification: Notification, among ballots: [ServerID: Notification]
   ) -> Bool {
-    membership.isQuorum { ballots[$0]?.agrees(with: notification) == true }
+    let ours = own(as: .looking)
+    return membership.isQuorum { voter in
+      let ballot = voter == own ? ours : ballots[voter]
+      return ballot?.agrees(with: notification) == true
+    }
   }
 
   /// Followers may still name a leader that has died, so the leader itself must have said so.
@@ -222,6 +251,7 @@ public struct Election: Sendable {
     finalizeAt = nil
     resendAt = .distantFuture
     effects.append(.elected(leader: decided.leader))
+    if state == .leading { tellAll(own(as: .leading), into: &effects) }
   }
 
   // MARK: Telling
@@ -233,10 +263,13 @@ public struct Election: Sendable {
   }
 
   private mutating func notifyAll(at now: Instant, into effects: inout [Effect]) {
-    let notification = own(as: .looking)
+    tellAll(own(as: .looking), into: &effects)
+    resendAt = now.advanced(milliseconds: intervalMs)
+  }
+
+  private func tellAll(_ notification: Notification, into effects: inout [Effect]) {
     for voter in membership.voters where voter != own {
       effects.append(.notify(notification, to: voter))
     }
-    resendAt = now.advanced(milliseconds: intervalMs)
   }
 }

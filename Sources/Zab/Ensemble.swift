@@ -88,7 +88,7 @@ public struct EnsembleTiming: Hashable, Sendable {
   /// `leader.maxTimeToWaitForEpoch`: how long a leader waits for a quorum to connect; nil for
   /// `initLimit`.
   public var epochWaitMs: Int64?
-  /// Pause before a refused connection to the leader is tried again.
+  /// The longest pause before a refused connection to the leader is tried again.
   public var connectRetryMs: Int64 = 100
 
   public init(tickTimeMs: Int64 = 2000, initLimit: Int64 = 10, syncLimit: Int64 = 5) {

@@ -32,6 +32,8 @@ struct Learner: Sendable {
   /// What must be durable before NEWLEADER may be acknowledged.
   private var secureThrough = Zxid.zero
   private var attempts = 1
+  /// Milliseconds spent in pauses between attempts, the one under way included.
+  private var pausedMs: Int64 = 0
   /// When the next attempt to connect is due; nil while one is under way.
   private var retryAt: Instant?
   /// Until when attempts are begun.
@@ -39,7 +41,10 @@ struct Learner: Sendable {
   /// When patience with the leader ends.
   private var deadline: Instant
 
+  /// How many attempts there are at least, and how many of the longest pauses lie between them.
   static let connectAttempts = 5
+  /// The first pause; each later one is twice as long, up to `connectRetryMs`.
+  static let firstRetryMs: Int64 = 10
 
   init(
     of server: ServerID, _ context: PeerContext, at now: Instant, into effects: inout [PeerEffect]
@@ -102,14 +107,20 @@ struct Learner: Sendable {
   /// is no other case than a refusal.
   private mutating func disconnected(at now: Instant, _ context: inout PeerContext) {
     let hasHeardNothing = phase == .connecting || phase == .discovery
-    guard hasHeardNothing, attempts < Self.connectAttempts, now < connectDeadline else {
+    let limitMs = Int64(Self.connectAttempts - 1) * context.timing.connectRetryMs
+    let isPatient = attempts < Self.connectAttempts || pausedMs < limitMs
+    guard hasHeardNothing, isPatient, now < connectDeadline else {
       context.endOfRole = "connection to leader \(server) lost in phase \(phase)"
       return
     }
+    // It begins to listen as soon as it knows that it leads, which is about now.
+    let doublings = min(Int64(attempts) - 1, 20)
+    let pauseMs = min(Self.firstRetryMs << doublings, context.timing.connectRetryMs)
     attempts += 1
+    pausedMs += pauseMs
     phase = .connecting
     deadline = connectDeadline
-    retryAt = now.advanced(milliseconds: context.timing.connectRetryMs)
+    retryAt = now.advanced(milliseconds: pauseMs)
   }
 
   /// FOLLOWERINFO or OBSERVERINFO: who we are and the last epoch we have accepted.

@@ -154,6 +154,10 @@ public struct Peer: Sendable {
       var asked: [Election.Effect] = []
       election.linkUp(peer, into: &asked)
       carryOut(asked, at: now, into: &effects)
+    case .electionLinkRefused(let peer):
+      var asked: [Election.Effect] = []
+      election.refused(peer, at: now, into: &asked)
+      carryOut(asked, at: now, into: &effects)
     case .notification(let notification, let sender):
       var asked: [Election.Effect] = []
       election.received(notification, from: sender, at: now, into: &asked)

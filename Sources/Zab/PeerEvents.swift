@@ -12,6 +12,8 @@ public enum PeerEvent: Sendable {
   // Elections.
   /// A link over which notifications to this server leave has come up.
   case electionLinkUp(ServerID)
+  /// A server to which there was a link refuses to be connected to.
+  case electionLinkRefused(ServerID)
   case notification(Notification, from: ServerID)
   /// The configuration that a notification carried, if it is newer than this server's; before it.
   case heardConfig(EnsembleConfig)

@@ -21,20 +21,26 @@ struct CRC32 {
 
   var value: UInt32 { ~state }
 
+  /// One step: eight bytes, the first of them the lowest of `word`.
+  @inline(__always)
+  private static func step(
+    _ crc: UInt32, _ word: UInt64, _ table: UnsafeBufferPointer<UInt32>
+  ) -> UInt32 {
+    let low = UInt32(truncatingIfNeeded: word) ^ crc
+    let high = UInt32(truncatingIfNeeded: word >> 32)
+    return table[7 * 256 + Int(low & 0xff)] ^ table[6 * 256 + Int(low >> 8 & 0xff)]
+      ^ table[5 * 256 + Int(low >> 16 & 0xff)] ^ table[4 * 256 + Int(low >> 24)]
+      ^ table[3 * 256 + Int(high & 0xff)] ^ table[2 * 256 + Int(high >> 8 & 0xff)]
+      ^ table[256 + Int(high >> 16 & 0xff)] ^ table[Int(high >> 24)]
+  }
+
   mutating func update(_ bytes: UnsafeRawBufferPointer) {
-    let crc = Self.tables.withUnsafeBufferPointer { table -> UInt32 in
+    state = Self.tables.withUnsafeBufferPointer { table in
       var crc = state
       var index = 0
       while index + 8 <= bytes.count {
-        let word = UInt64(
-          littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-        let low = UInt32(truncatingIfNeeded: word) ^ crc
-        let high = UInt32(truncatingIfNeeded: word >> 32)
-        crc =
-          table[7 * 256 + Int(low & 0xff)] ^ table[6 * 256 + Int(low >> 8 & 0xff)]
-          ^ table[5 * 256 + Int(low >> 16 & 0xff)] ^ table[4 * 256 + Int(low >> 24)]
-          ^ table[3 * 256 + Int(high & 0xff)] ^ table[2 * 256 + Int(high >> 8 & 0xff)]
-          ^ table[256 + Int(high >> 16 & 0xff)] ^ table[Int(high >> 24)]
+        let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        crc = Self.step(crc, UInt64(littleEndian: word), table)
         index += 8
       }
       while index < bytes.count {
@@ -43,11 +49,16 @@ struct CRC32 {
       }
       return crc
     }
-    state = crc
   }
 
+  mutating func update(_ byte: UInt8) {
+    state = state >> 8 ^ Self.tables[Int((state ^ UInt32(byte)) & 0xff)]
+  }
+
+  /// Eight bytes, the highest first.
   mutating func update(_ value: Int64) {
-    withUnsafeBytes(of: value.bigEndian) { update($0) }
+    let word = UInt64(bitPattern: value).byteSwapped
+    state = Self.tables.withUnsafeBufferPointer { Self.step(state, word, $0) }
   }
 
   mutating func update(_ value: Int32) {

@@ -69,7 +69,7 @@ extension DataTree {
     let hasFailed = nested.contains { $0.type == .error }
     var isPastFailure = false
     var results: [TxnResult] = []
-    results.reserveCapacity(nested.count)
+    if !isRecovering { results.reserveCapacity(nested.count) }
     for txn in nested {
       var header = header
       header.type = txn.type
@@ -79,7 +79,8 @@ extension DataTree {
         header.type = .error
         body = .error(isPastFailure ? .runtimeInconsistency : .ok)
       }
-      results.append(apply(header, body, changes: &changes))
+      let result = apply(header, body, changes: &changes)
+      if !isRecovering { results.append(result) }
     }
     return results
   }
@@ -87,15 +88,25 @@ extension DataTree {
   private mutating func create(
     _ txn: CreateTxn, header: TxnHeader, changes: inout [ZnodeChange]
   ) throws(ZooKeeperError) -> NodeIndex {
-    guard let slash = txn.path.utf8.lastIndex(of: UInt8(ascii: "/")),
-      let parent = nodes.find(txn.path[..<slash])
+    try txn.path.utf8.span.withUnsafeBufferPointer { (path) throws(ZooKeeperError) in
+      try create(txn, at: path, header: header, changes: &changes)
+    }
+  }
+
+  private mutating func create(
+    _ txn: CreateTxn, at path: NodeChunk.Text, header: TxnHeader, changes: inout [ZnodeChange]
+  ) throws(ZooKeeperError) -> NodeIndex {
+    guard let slash = path.lastIndex(of: UInt8(ascii: "/")),
+      let parent = nodes.findParent(NodeChunk.Text(rebasing: path[..<slash]))
     else { throw .noNode }
-    let name = txn.path[txn.path.utf8.index(after: slash)...]
-    let existing = name.isEmpty ? nodes.find(txn.path) : nodes.child(of: parent, named: name)
+    let name = NodeChunk.Text(rebasing: path[(slash + 1)...])
+    let spot = nodes.spot(of: name, under: parent)
+    let existing = name.isEmpty ? nodes.find(path) : spot.found
     // A replayed creation may be older than what a fuzzy snapshot holds: the counters of the
     // parent only rise. That holds even where the node is there already.
     if existing == nil || header.type == .create {
-      raiseCversion(of: parent, path: txn.path[..<slash], to: txn.parentCVersion, zxid: header.zxid)
+      let parentPath = NodeChunk.Text(rebasing: path[..<slash])
+      raiseCversion(of: parent, path: parentPath, to: txn.parentCVersion, zxid: header.zxid)
     }
     if existing != nil { throw .nodeExists }
     let owner: Int64 =
@@ -108,28 +119,30 @@ extension DataTree {
     (node.czxid, node.mzxid, node.pzxid) = (header.zxid, header.zxid, header.zxid)
     (node.ctime, node.mtime) = (header.time, header.time)
     node.acl = acls.use(txn.acl)
-    let index = nodes.insert(node, named: name, data: txn.data, under: parent)
+    let index = nodes.insert(node, named: name, data: txn.data, under: parent, at: spot)
     nodes.setOwner(of: index, owner)
     register(index)
-    addDigest(of: index, path: txn.path)
-    approximateDataSize += Int64(txn.path.utf8.count + (txn.data?.count ?? 0))
+    addDigest(of: index, path: path)
+    approximateDataSize += Int64(path.count + (txn.data?.count ?? 0))
     countCreation(txn.path, bytes: txn.data?.count ?? 0)
-    changes.append(
-      ZnodeChange(
-        kind: .created, path: txn.path, acl: closedACL(of: index),
-        parentACL: closedACL(of: parent)))
+    if !isRecovering {
+      changes.append(
+        ZnodeChange(
+          kind: .created, path: txn.path, acl: closedACL(of: index),
+          parentACL: closedACL(of: parent)))
+    }
     return index
   }
 
   private mutating func raiseCversion(
-    of parent: NodeIndex, path: Substring, to wanted: Int32, zxid: Int64
+    of parent: NodeIndex, path: NodeChunk.Text, to wanted: Int32, zxid: Int64
   ) {
     // Old servers left the counting to whoever applies.
     let cversion = wanted == -1 ? nodes[parent].cversion &+ 1 : wanted
     guard cversion > nodes[parent].cversion else { return }
     nodes[parent].cversion = cversion
     nodes[parent].pzxid = zxid
-    updateDigest(of: parent, path: String(path))
+    updateDigest(of: parent, path: path)
   }
 
   private mutating func delete(

@@ -32,6 +32,9 @@ public struct DataTree: Sendable {
   public internal(set) var digest: Int64 = 0
   /// Bytes of paths and data, roughly what a snapshot holds.
   public internal(set) var approximateDataSize: Int64 = 0
+  /// While a snapshot and a log are read: nobody watches, nobody waits for an answer, and the
+  /// digest is made at the end.
+  var isRecovering = false
   /// Whether owners with a high byte of 0xff are TTLs (`extendedTypesEnabled`).
   let extendedTypes: Bool
 
@@ -46,6 +49,7 @@ public struct DataTree: Sendable {
   /// A tree with the root alone: what a snapshot is loaded into.
   init(emptyWithExtendedTypes extendedTypes: Bool) {
     self.extendedTypes = extendedTypes
+    isRecovering = true
   }
 
   private mutating func addReserved(_ path: String) {

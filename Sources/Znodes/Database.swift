@@ -16,6 +16,13 @@ public struct Database: Sendable {
 
   init(tree: DataTree) { self.tree = tree }
 
+  /// From here on transactions are replayed for their effects alone: no changes are told, results
+  /// of operations in multis are left out, and there is no digest before `endRecovery`.
+  public mutating func beginRecovery() { tree.isRecovering = true }
+
+  /// Makes the digest; everything is told again from here on.
+  public mutating func endRecovery() { tree.endRecovery() }
+
   /// Applies a committed transaction. In the order of zxids; those that a snapshot may already
   /// contain can be applied again.
   ///

@@ -22,6 +22,12 @@ struct NodeTable: Sendable {
   private var chunks: [NodeChunk] = []
   /// Open addressing with linear probing: index + 1, or 0 where free. Never more than half full.
   private var slots = [Int32](repeating: 0, count: 64)
+  /// A byte of the hash of what is in each slot, or 0 where it is free. A search looks at these
+  /// alone until one fits: they stay in the processor's cache where slots and nodes do not.
+  private var tags = [UInt8](repeating: 0, count: 64)
+  private let hasher = NameHasher()
+  /// The path last looked up as a parent: most creations come in rows under the same one.
+  private var lastParent: (path: [UInt8], index: NodeIndex) = ([], .root)
   private var freeList = NodeIndex.none
   private var used = 0
   /// Who owns ephemerals, containers and TTL nodes: few have an owner, so nodes have no room for
@@ -71,13 +77,6 @@ struct NodeTable: Sendable {
 
   // MARK: Finding
 
-  private static func hash(_ parent: NodeIndex, _ name: UnsafeBufferPointer<UInt8>) -> Int {
-    var hasher = Hasher()
-    hasher.combine(parent.raw)
-    hasher.combine(bytes: UnsafeRawBufferPointer(name))
-    return hasher.finalize()
-  }
-
   private static func withBytes<R>(
     _ text: some StringProtocol, _ body: (UnsafeBufferPointer<UInt8>) -> R
   ) -> R {
@@ -85,20 +84,34 @@ struct NodeTable: Sendable {
     return Array(text.utf8).withUnsafeBufferPointer(body)
   }
 
+  /// Of what is in a slot; never 0.
+  private static func tag(_ hash: Int) -> UInt8 {
+    UInt8(truncatingIfNeeded: UInt(bitPattern: hash) >> 56) | 1
+  }
+
   private func hash(of index: NodeIndex) -> Int {
-    withName(of: index) { Self.hash(self[index].parent, $0) }
+    withName(of: index) { hasher.hash(self[index].parent, $0) }
   }
 
   /// The slot where the child is, or the free one where it would be.
   private func slot(_ parent: NodeIndex, _ name: UnsafeBufferPointer<UInt8>) -> Int {
+    slot(parent, name, hash: hasher.hash(parent, name))
+  }
+
+  private func slot(
+    _ parent: NodeIndex, _ name: UnsafeBufferPointer<UInt8>, hash: Int
+  ) -> Int {
     let mask = slots.count - 1
-    var slot = Self.hash(parent, name) & mask
-    while slots[slot] != 0 {
-      let index = NodeIndex(raw: slots[slot] - 1)
-      if self[index].parent == parent, self[index].nameCount == name.count,
-        withName(of: index, { Self.areEqual($0, name) })
-      {
-        return slot
+    let tag = Self.tag(hash)
+    var slot = hash & mask
+    while tags[slot] != 0 {
+      if tags[slot] == tag {
+        let index = NodeIndex(raw: slots[slot] - 1)
+        if self[index].parent == parent, self[index].nameCount == name.count,
+          withName(of: index, { Self.areEqual($0, name) })
+        {
+          return slot
+        }
       }
       slot = (slot + 1) & mask
     }
@@ -106,8 +119,7 @@ struct NodeTable: Sendable {
   }
 
   private static func areEqual(_ a: NodeChunk.Text, _ b: NodeChunk.Text) -> Bool {
-    for position in 0..<min(a.count, b.count) where a[position] != b[position] { return false }
-    return a.count == b.count
+    UnsafeRawBufferPointer(a).hasSameBytes(as: UnsafeRawBufferPointer(b))
   }
 
   func child(of parent: NodeIndex, named name: UnsafeBufferPointer<UInt8>) -> NodeIndex? {
@@ -121,23 +133,34 @@ struct NodeTable: Sendable {
 
   /// The node at a path; the root is at "/" and at "".
   func find(_ path: some StringProtocol) -> NodeIndex? {
-    Self.withBytes(path) { bytes in
-      if bytes.isEmpty || (bytes.count == 1 && bytes[0] == UInt8(ascii: "/")) { return .root }
-      guard bytes[0] == UInt8(ascii: "/") else { return nil }
-      var node = NodeIndex.root
-      var start = 1
-      while start <= bytes.count {
-        var end = start
-        while end < bytes.count, bytes[end] != UInt8(ascii: "/") { end += 1 }
-        guard end > start,
-          let next = child(of: node, named: UnsafeBufferPointer(rebasing: bytes[start..<end]))
-        else { return nil }
-        node = next
-        start = end + 1
-      }
-      // "/a/" is not "/a".
-      return bytes[bytes.count - 1] == UInt8(ascii: "/") ? nil : node
+    Self.withBytes(path) { find($0) }
+  }
+
+  func find(_ path: NodeChunk.Text) -> NodeIndex? {
+    if path.isEmpty || (path.count == 1 && path[0] == UInt8(ascii: "/")) { return .root }
+    guard path[0] == UInt8(ascii: "/") else { return nil }
+    var node = NodeIndex.root
+    var start = 1
+    while start <= path.count {
+      var end = start
+      while end < path.count, path[end] != UInt8(ascii: "/") { end += 1 }
+      guard end > start,
+        let next = child(of: node, named: NodeChunk.Text(rebasing: path[start..<end]))
+      else { return nil }
+      node = next
+      start = end + 1
     }
+    // "/a/" is not "/a".
+    return path[path.count - 1] == UInt8(ascii: "/") ? nil : node
+  }
+
+  /// As `find`; the answer is kept at hand until another parent is asked for.
+  mutating func findParent(_ path: NodeChunk.Text) -> NodeIndex? {
+    let isLast = lastParent.path.withUnsafeBufferPointer { Self.areEqual($0, path) }
+    if isLast { return lastParent.index }
+    guard let index = find(path) else { return nil }
+    lastParent = (Array(path), index)
+    return index
   }
 
   // MARK: Changing
@@ -166,18 +189,36 @@ struct NodeTable: Sendable {
     chunks.append(NodeChunk(nodes: NodeIndex.placeMask + 1, bytes: chunks[last].textCount))
   }
 
+  /// Where a child is, or would be: good until the table changes.
+  struct Spot {
+    fileprivate let slot: Int
+    fileprivate let tag: UInt8
+    let found: NodeIndex?
+  }
+
+  /// Looks for a child that is added if it is not there: one search for both.
+  mutating func spot(of name: NodeChunk.Text, under parent: NodeIndex) -> Spot {
+    if (count + 1) * 2 > slots.count { grow() }
+    let hash = hasher.hash(parent, name)
+    let slot = slot(parent, name, hash: hash)
+    let found = tags[slot] == 0 ? nil : NodeIndex(raw: slots[slot] - 1)
+    return Spot(slot: slot, tag: Self.tag(hash), found: found)
+  }
+
   /// Adds a child that is not there yet.
   mutating func insert(
     _ node: Node, named name: some StringProtocol, data: [UInt8]?, under parent: NodeIndex
   ) -> NodeIndex {
-    Self.withBytes(name) { insert(node, named: $0, data: data, under: parent) }
+    Self.withBytes(name) {
+      insert(node, named: $0, data: data, under: parent, at: spot(of: $0, under: parent))
+    }
   }
 
+  /// - Precondition: nothing was found at `spot`, which is that of this name.
   mutating func insert(
-    _ node: Node, named name: NodeChunk.Text, data: [UInt8]?, under parent: NodeIndex
+    _ node: Node, named name: NodeChunk.Text, data: [UInt8]?, under parent: NodeIndex,
+    at spot: Spot
   ) -> NodeIndex {
-    if (count + 1) * 2 > slots.count { grow() }
-    let free = slot(parent, name)
     var node = node
     node.parent = parent
     node.next = self[parent].firstChild
@@ -188,7 +229,8 @@ struct NodeTable: Sendable {
     if node.next != .none { self[node.next].previous = index }
     self[parent].firstChild = index
     self[parent].childCount += 1
-    slots[free] = index.raw + 1
+    slots[spot.slot] = index.raw + 1
+    tags[spot.slot] = spot.tag
     count += 1
     return index
   }
@@ -203,6 +245,7 @@ struct NodeTable: Sendable {
     self[parent].childCount -= 1
     chunks[index.chunk].removeText(index.place)
     setOwner(of: index, 0)
+    if lastParent.index == index { lastParent = ([], .root) }
     var vacant = Node()
     vacant.next = freeList
     self[index] = vacant
@@ -220,21 +263,30 @@ struct NodeTable: Sendable {
       // It may move into the hole if its home is not between the hole and where it is.
       if (probe &- home) & mask >= (probe &- hole) & mask {
         slots[hole] = slots[probe]
+        tags[hole] = tags[probe]
         hole = probe
       }
       probe = (probe + 1) & mask
     }
     slots[hole] = 0
+    tags[hole] = 0
   }
 
+  /// Doubles the slots. Nodes are taken in their own order, not in that of the slots: then only the
+  /// new slots are touched all over the place.
   private mutating func grow() {
-    let old = slots
-    slots = [Int32](repeating: 0, count: old.count * 2)
+    slots = [Int32](repeating: 0, count: slots.count * 2)
+    tags = [UInt8](repeating: 0, count: slots.count)
     let mask = slots.count - 1
-    for entry in old where entry != 0 {
-      var slot = hash(of: NodeIndex(raw: entry - 1)) & mask
-      while slots[slot] != 0 { slot = (slot + 1) & mask }
-      slots[slot] = entry
+    for raw in 1..<Int32(max(1, used)) {
+      let index = NodeIndex(raw: raw)
+      // A vacant place has no parent.
+      guard self[index].parent != .none else { continue }
+      let hash = hash(of: index)
+      var slot = hash & mask
+      while tags[slot] != 0 { slot = (slot + 1) & mask }
+      slots[slot] = raw + 1
+      tags[slot] = Self.tag(hash)
     }
   }
 }

@@ -133,11 +133,14 @@ public struct SnapshotLoader {
   }
 
   /// The database, once `consume` has returned true; `zxid` is how far it has come.
-  public consuming func finish(zxid: Int64) -> Database {
+  ///
+  /// - Parameter endsRecovery: false when a log is to be replayed over it before it is used.
+  public consuming func finish(zxid: Int64, endsRecovery: Bool = true) -> Database {
     database.tree.acls.purgeUnused()
     database.tree.addReservedConfig()
     database.tree.restoreQuotas()
     database.lastZxid = zxid
+    if endsRecovery { database.endRecovery() }
     return database
   }
 
@@ -211,11 +214,14 @@ extension DataTree {
   private mutating func place(
     path: String, _ data: [UInt8]?
   ) throws(SnapshotError) -> NodeIndex {
-    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")),
-      let parent = nodes.find(path[..<slash])
-    else { throw .orphan(path: path) }
-    let name = path[path.utf8.index(after: slash)...]
-    guard nodes.child(of: parent, named: name) == nil else { throw .duplicate(path: path) }
-    return nodes.insert(Node(), named: name, data: data, under: parent)
+    try path.utf8.span.withUnsafeBufferPointer { (bytes) throws(SnapshotError) in
+      guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")),
+        let parent = nodes.findParent(NodeChunk.Text(rebasing: bytes[..<slash]))
+      else { throw .orphan(path: path) }
+      let name = NodeChunk.Text(rebasing: bytes[(slash + 1)...])
+      let spot = nodes.spot(of: name, under: parent)
+      guard spot.found == nil else { throw .duplicate(path: path) }
+      return nodes.insert(Node(), named: name, data: data, under: parent, at: spot)
+    }
   }
 }

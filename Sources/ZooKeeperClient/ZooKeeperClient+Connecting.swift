@@ -46,15 +46,17 @@ extension ZooKeeperClient {
     }
   }
 
-  /// The next server: at once while there are some that were not tried, then with growing pauses.
+  /// The next server: at once while there are some that were not tried in this round, then after a
+  /// pause. Pauses grow with every round: an ensemble that elects a leader is back soon, one that
+  /// is not must not be stormed when it comes.
   private func tryAgain() {
     failuresInARow += 1
     state = .connecting
     failWaitingIfTooOld()
+    guard failuresInARow % servers.count == 0 else { return connectNext() }
     let round = failuresInARow / servers.count
-    guard round > 0 else { return connectNext() }
-    let bound = min(1_000, 25 << min(round, 6))
-    let pause = Int64.random(in: Int64(bound / 2)...Int64(bound), using: &random)
+    let bound = max(1, min(options.maxReconnectPauseMs, 10 << Int64(min(round, 10))))
+    let pause = Int64.random(in: bound / 2...bound, using: &random)
     attempt += 1
     let mine = attempt
     loop.schedule(afterMs: pause) { [weak self] in

@@ -41,6 +41,8 @@ public final class ZooKeeperClient: @unchecked Sendable {  // confined to `loop`
     public var sessionTimeoutMs: Int32 = 18_000
     /// `jute.maxbuffer`: a larger answer ends the connection.
     public var maxFrameBytes = 4 << 20
+    /// The longest pause between two rounds through all servers, in milliseconds.
+    public var maxReconnectPauseMs: Int64 = 1_000
     /// Called on the loop.
     public var onSession: @Sendable (SessionEvent) -> Void = { _ in }
     /// Called on the loop, before any answer that shows the change.

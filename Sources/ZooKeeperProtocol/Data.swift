@@ -43,6 +43,26 @@ public struct ACL: JuteRecord, Hashable, Sendable {
   /// Reading to everybody.
   public static let readUnsafe = [ACL(perms: .read, id: .anyone)]
 
+  private static let openBytes: [UInt8] = {
+    var writer = ByteWriter()
+    writer.writeJuteVector(openUnsafe)
+    return writer.array()
+  }()
+
+  /// A list; null is read as empty. The list that nearly all znodes have is told by its bytes and
+  /// not made anew.
+  static func list(from reader: inout ByteReader) throws(ByteError) -> [ACL] {
+    if reader.remaining >= openBytes.count {
+      let start = reader.position
+      let isOpen = try reader.readSpan(openBytes.count).withUnsafeBytes { bytes in
+        openBytes.withUnsafeBytes { bytes.hasSameBytes(as: $0) }
+      }
+      if isOpen { return openUnsafe }
+      reader.position = start
+    }
+    return try reader.readJuteVector(of: ACL.self)
+  }
+
   public init(from reader: inout ByteReader) throws(ByteError) {
     perms = Permissions(rawValue: try reader.readInt32())
     id = try AuthID(from: &reader)

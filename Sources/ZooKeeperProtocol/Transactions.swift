@@ -122,7 +122,7 @@ public indirect enum TxnBody: Hashable, Sendable {
   ) throws(ByteError) -> CreateTxn {
     var txn = CreateTxn(
       path: try reader.readJuteString(), data: try reader.readJuteBuffer(),
-      acl: try reader.readJuteVector(of: ACL.self), parentCVersion: -1)
+      acl: try ACL.list(from: &reader), parentCVersion: -1)
     if type == .create || type == .create2 { txn.ephemeral = try reader.readBool() }
     // Servers before 3.4 ended a create here.
     if type == .create, reader.isAtEnd { return txn }
@@ -140,10 +140,10 @@ public indirect enum TxnBody: Hashable, Sendable {
     nested.reserveCapacity(try reader.checkCount(Int(count), atLeast: 8))
     for _ in 0..<count {
       let type = OpCode(rawValue: try reader.readInt32())
-      let bytes = try reader.readJuteBuffer() ?? []
+      let length = Int(try reader.readInt32())
       // A multi inside a multi does not exist, and would let input choose the depth of our stack.
       guard type != .multi else { throw .invalidValue(Int64(type.rawValue)) }
-      var inner = ByteReader(bytes.span.bytes)
+      var inner = ByteReader(try reader.readSpan(length == -1 ? 0 : length))
       nested.append(NestedTxn(type: type, body: try TxnBody(from: &inner, type: type)))
     }
     return nested

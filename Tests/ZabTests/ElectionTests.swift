@@ -47,6 +47,98 @@ import ZooKeeperProtocol
     #expect(election.state == .following)
   }
 
+  /// A server whose process has ended cannot vote: with all others of one mind the round is over.
+  @Test func nobodyWaitsForAServerThatIsGone() {
+    var election = Self.election(2)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: Zxid(epoch: 1, counter: 0), peerEpoch: 1, at: .zero, into: &effects)
+    election.refused(ServerID(3), at: .zero, into: &effects)
+    #expect(election.state == .looking)
+    effects = []
+    election.received(
+      Self.notification(.looking, leader: 2), from: ServerID(1), at: .zero, into: &effects)
+    #expect(election.state == .leading)
+    // First the port is opened, then the others hear of it.
+    #expect(effects.first == .elected(leader: ServerID(2)))
+    let told = effects.dropFirst().compactMap { effect -> ServerID? in
+      if case .notify(let said, let peer) = effect, said.state == .leading { peer } else { nil }
+    }
+    #expect(told == [ServerID(1), ServerID(3)])
+  }
+
+  /// A server that was not looking yet when a better vote came by hears of it as soon as it looks.
+  @Test func aWorseVoteIsAnsweredOnce() {
+    var election = Self.election(3)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: Zxid(epoch: 1, counter: 0), peerEpoch: 1, at: .zero, into: &effects)
+    let ours = Self.notification(.looking, leader: 3)
+    for answers in [1, 0] {
+      effects = []
+      election.received(
+        Self.notification(.looking, leader: 1), from: ServerID(1), at: .zero, into: &effects)
+      #expect(effects.count { $0 == .notify(ours, to: ServerID(1)) } == answers)
+    }
+    effects = []
+    election.received(ours, from: ServerID(1), at: .zero, into: &effects)
+    #expect(effects.isEmpty)
+  }
+
+  /// Whoever is heard of again is waited for again, and so is everybody in the next round.
+  @Test func aServerThatIsBackIsWaitedFor() {
+    for comesBack in [0, 1, 2] {
+      var election = Self.election(2)
+      var effects: [Election.Effect] = []
+      election.begin(zxid: Zxid(epoch: 1, counter: 0), peerEpoch: 1, at: .zero, into: &effects)
+      election.refused(ServerID(3), at: .zero, into: &effects)
+      switch comesBack {
+      case 0: election.linkUp(ServerID(3), into: &effects)
+      case 1:
+        election.begin(zxid: Zxid(epoch: 1, counter: 0), peerEpoch: 1, at: .zero, into: &effects)
+      default:
+        election.received(
+          Self.notification(.looking, leader: 3, counter: -1, epoch: 0), from: ServerID(3),
+          at: .zero, into: &effects)
+      }
+      election.received(
+        Self.notification(.looking, leader: 2, round: election.logicalClock), from: ServerID(1),
+        at: .zero, into: &effects)
+      #expect(election.state == .looking, "case \(comesBack)")
+      #expect(
+        election.nextDeadline == Instant(milliseconds: EnsembleTiming().finalizeWaitMs))
+    }
+  }
+
+  /// All agree on one that has ended since: it is given the time to come back.
+  @Test func aServerThatIsGoneIsNotElectedAtOnce() {
+    var election = Self.election(1)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    for sender in [2, 3] as [Int64] {
+      if sender == 3 { election.refused(ServerID(2), at: .zero, into: &effects) }
+      election.received(
+        Self.notification(.looking, leader: 2, counter: 5), from: ServerID(sender), at: .zero,
+        into: &effects)
+      if sender == 2 { #expect(election.state == .looking) }
+    }
+    #expect(election.state == .looking)
+  }
+
+  /// The word of a leader that we vote for ourselves ends the round: it and we are a quorum.
+  @Test func theLeadersWordEndsTheRound() {
+    var election = Self.election(1)
+    var effects: [Election.Effect] = []
+    election.begin(zxid: .zero, peerEpoch: 0, at: .zero, into: &effects)
+    election.received(
+      Self.notification(.looking, leader: 2, counter: 5), from: ServerID(2), at: .zero,
+      into: &effects)
+    #expect(election.state == .looking)
+    effects = []
+    election.received(
+      Self.notification(.leading, leader: 2, counter: 5), from: ServerID(2), at: .zero,
+      into: &effects)
+    #expect(effects == [.elected(leader: ServerID(2))])
+  }
+
   @Test func aLatecomerJoinsARunningEnsembleOnlyWithItsLeader() {
     var election = Self.election(1)
     var effects: [Election.Effect] = []

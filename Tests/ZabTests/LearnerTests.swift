@@ -9,7 +9,9 @@ import ZooKeeperProtocol
 @Suite struct LearnerTests {
   private let timing = EnsembleTiming(tickTimeMs: 200, initLimit: 10, syncLimit: 5)
 
-  private func follower(into effects: inout [PeerEffect]) -> Peer {
+  private func follower(
+    _ timing: EnsembleTiming? = nil, into effects: inout [PeerEffect]
+  ) -> Peer {
     var peer = Peer(
       PeerConfiguration(
         own: ServerID(1),
@@ -17,7 +19,7 @@ import ZooKeeperProtocol
           EnsembleConfig(
             servers: (1...3 as ClosedRange<Int64>).map {
               EnsembleServer(id: $0, host: "s\($0)", quorumPort: 2888, electionPort: 3888)
-            })), timing: timing),
+            })), timing: timing ?? self.timing),
       epochs: Epochs(), lastProcessed: .zero)
     peer.step(.start, at: .zero, into: &effects)
     for sender in [2, 3] as [Int64] {
@@ -35,20 +37,23 @@ import ZooKeeperProtocol
     effects.count { $0 == .connectToLeader(ServerID(3)) }
   }
 
-  /// Refused, or taken by a proxy and closed: the learner tries again after a pause, so many times.
+  /// Refused, or taken by a proxy and closed: the learner tries again, at first very soon, and is as
+  /// patient as one that always waits for `leaderConnectDelayDuringRetryMs`.
   @Test(arguments: [false, true])
   func aConnectionThatEndsBeforeTheLeaderSpeaksIsTriedAgain(_ isTakenFirst: Bool) {
     var effects: [PeerEffect] = []
     var peer = follower(into: &effects)
     var now = Instant.zero
-    for attempt in 1..<Learner.connectAttempts {
+    let pauses: [Int64] = [10, 20, 40, 80, 100, 100, 100]
+    #expect(pauses.reduce(0, +) >= 4 * timing.connectRetryMs)
+    for (attempt, pause) in zip(1..., pauses) {
       #expect(attempts(effects) == attempt)
       if isTakenFirst { peer.step(.leaderConnected, at: now, into: &effects) }
       peer.step(.leaderDisconnected, at: now, into: &effects)
       #expect(peer.state == .following)
       // Not before the pause is over.
       #expect(attempts(effects) == attempt)
-      #expect(peer.nextDeadline == now.advanced(milliseconds: timing.connectRetryMs))
+      #expect(peer.nextDeadline == now.advanced(milliseconds: pause))
       now = peer.nextDeadline
       peer.step(.timer, at: now, into: &effects)
     }
@@ -60,7 +65,24 @@ import ZooKeeperProtocol
       if case .sendToLeader(let packet, after: .none) = $0 { packet.type == .followerInfo }
       else { false }
     }
-    #expect(greetings == (isTakenFirst ? Learner.connectAttempts : 0))
+    #expect(greetings == (isTakenFirst ? pauses.count + 1 : 0))
+  }
+
+  /// The configured pause is the longest: a short one is kept from the first attempt on.
+  @Test func theConfiguredPauseIsTheLongest() {
+    var timing = timing
+    timing.connectRetryMs = 5
+    var effects: [PeerEffect] = []
+    var peer = follower(timing, into: &effects)
+    for attempt in 1..<Learner.connectAttempts {
+      let now = Instant(milliseconds: Int64(attempt - 1) * 5)
+      peer.step(.leaderDisconnected, at: now, into: &effects)
+      #expect(peer.nextDeadline == now.advanced(milliseconds: 5))
+      peer.step(.timer, at: peer.nextDeadline, into: &effects)
+    }
+    #expect(attempts(effects) == Learner.connectAttempts)
+    peer.step(.leaderDisconnected, at: Instant(milliseconds: 20), into: &effects)
+    #expect(peer.state == .looking)
   }
 
   /// All attempts together take no longer than one may.

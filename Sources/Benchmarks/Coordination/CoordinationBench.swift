@@ -93,7 +93,8 @@ public struct CoordinationBench {
     var times: [Int64] = []
     for round in 1...5 {
       progress("\(kind.rawValue): failover \(round) of 5")
-      let load = try SessionLoad(connect: ensemble.connect, sessions: 1)
+      // The clients' patience is no part of what is measured.
+      let load = try SessionLoad(connect: ensemble.connect, sessions: 1, pauseMs: 10)
       try await load.prepare()
       let leader = ensemble.leader()
       let killed = Clock.now()

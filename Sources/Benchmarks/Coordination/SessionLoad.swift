@@ -27,7 +27,10 @@ final class SessionLoad: Sendable {
   private let loop: EventLoop
   private let clients: [ZooKeeperClient]
 
-  init(connect: String, sessions: Int, timeoutMs: Int32 = 30_000) throws {
+  /// - Parameter pauseMs: how long a client without a server pauses at most.
+  init(
+    connect: String, sessions: Int, timeoutMs: Int32 = 30_000, pauseMs: Int64 = 1_000
+  ) throws {
     loop = try EventLoop(name: "sessions")
     let address = try ConnectString(connect)
     let ready = Counter()
@@ -35,6 +38,7 @@ final class SessionLoad: Sendable {
     for _ in 0..<sessions {
       var options = ZooKeeperClient.Options()
       options.sessionTimeoutMs = timeoutMs
+      options.maxReconnectPauseMs = pauseMs
       options.onSession = { if case .connected(_, isNew: true) = $0 { ready.add() } }
       clients.append(ZooKeeperClient(address, on: loop, options))
     }

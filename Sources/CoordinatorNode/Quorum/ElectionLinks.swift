@@ -34,10 +34,18 @@ final class ElectionLinks {
   /// A member of the configuration in force, or of the one to come.
   var member: ((ServerID) -> EnsembleServer?)?
   var onLinkUp: ((ServerID) -> Void)?
+  /// Called when a server to which there was a link refuses to be connected to.
+  var onRefused: ((ServerID) -> Void)?
+  /// Servers that were linked to us at some time.
+  private var known: Set<ServerID> = []
+  /// How often a server was connected to again in this election.
+  private var retries: [ServerID: Int] = [:]
   /// Whether votes are being counted: then a link that broke is made again at once, because what
   /// was on its way is lost, and the election's own repetitions grow seconds apart.
   var isLooking: () -> Bool = { false }
-  private static let reconnectMs: Int64 = 100
+  private static let longestRetryMs: Int64 = 100
+  /// How often the lower of two servers tries to find out whether the other one is gone.
+  private static let maxProbes = 5
   var onMessage: ((ElectionMessage, ServerID) -> Void)?
 
   init(_ config: CoordinatorConfig, on loop: EventLoop) {
@@ -63,6 +71,9 @@ final class ElectionLinks {
     for id in links.keys.sorted() { links[id]?.close(.shutdown) }
     for id in attempts.keys.sorted() { attempts[id]?.close(.shutdown) }
   }
+
+  /// An election begins: a link that breaks from here on is worth an attempt at once.
+  func beginElection() { retries = [:] }
 
   // MARK: Sending
 
@@ -103,6 +114,7 @@ final class ElectionLinks {
   private func establish(_ connection: Connection, with peer: ServerID) {
     let former = links[peer]
     links[peer] = connection
+    known.insert(peer)
     if attempts[peer] === connection { attempts[peer] = nil }
     if former !== connection { former?.close(.local("replaced by a new connection")) }
     connection.become(.frames(self))
@@ -111,16 +123,28 @@ final class ElectionLinks {
   }
 
   /// Forgets a connection, unless another one has taken its place.
-  private func ended(_ connection: Connection) {
+  private func ended(_ connection: Connection, _ reason: CloseReason) {
     guard let context = connection.context as? Context else { return }
-    if links[context.peer] === connection { links[context.peer] = nil }
-    if attempts[context.peer] === connection { attempts[context.peer] = nil }
-    // Only by the side whose connection stays: two that both try again would drop each other's.
-    guard isLooking(), !isClosed, ElectionLinkRule.keepsOutgoing(to: context.peer, from: own)
-    else { return }
-    loop.schedule(afterMs: Self.reconnectMs) { [weak self] in
+    let peer = context.peer
+    let wasLink = links[peer] === connection
+    if wasLink { links[peer] = nil }
+    if attempts[peer] === connection { attempts[peer] = nil }
+    var isRefused = false
+    if case .failed(let error) = reason { isRefused = error.isRefused }
+    if isRefused, known.contains(peer) { onRefused?(peer) }
+    guard isLooking(), !isClosed else { return }
+    let count = retries[peer, default: 0]
+    // By the side whose connection stays: two that both try again would drop each other's. The
+    // other one tries a few times as well, until there is a link again or it is refused: the
+    // process at the other end has probably ended, and while it ends it seems to listen. Once that
+    // is clear, the election need not wait for its vote.
+    let probes = known.contains(peer) && !isRefused && count < Self.maxProbes
+    guard ElectionLinkRule.keepsOutgoing(to: peer, from: own) || probes else { return }
+    retries[peer] = count + 1
+    if wasLink, count == 0 { return connect(to: peer) }
+    loop.schedule(afterMs: min(Self.longestRetryMs, 10 << Int64(min(count, 4)))) { [weak self] in
       guard let self, isLooking(), !isClosed else { return }
-      connect(to: context.peer)
+      connect(to: peer)
     }
   }
 
@@ -196,7 +220,7 @@ extension ElectionLinks: StreamHandler {
     }
   }
 
-  func closed(_ connection: Connection, because reason: CloseReason) { ended(connection) }
+  func closed(_ connection: Connection, because reason: CloseReason) { ended(connection, reason) }
 }
 
 extension ElectionLinks: FrameHandler {

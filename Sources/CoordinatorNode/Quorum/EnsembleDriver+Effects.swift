@@ -103,6 +103,7 @@ extension EnsembleDriver {
     case .following, .observing:
       CoordinatorLog.quorum.info("\(state)", ["leader": leader?.description ?? "none"])
     case .looking:
+      links.beginElection()
       learners.close()
       serveReadersSoon()
       if let reason = peer.lastEndOfRole {

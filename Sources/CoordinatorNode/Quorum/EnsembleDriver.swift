@@ -143,6 +143,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
   private func connect() {
     links.isLooking = { [unowned self] in peer.state == .looking }
     links.onLinkUp = { [unowned self] in handle(.electionLinkUp($0)) }
+    links.onRefused = { [unowned self] in handle(.electionLinkRefused($0)) }
     links.member = { [unowned self] in member($0) }
     links.onMessage = { [unowned self] message, sender in
       if let config = newerConfig(in: message) { handle(.heardConfig(config)) }

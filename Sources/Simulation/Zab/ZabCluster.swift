@@ -157,11 +157,21 @@ public struct ZabCluster {
     let pair = low * 100 + high
     guard electionLinks[pair] == nil else { return }
     guard servers[low].isUp, servers[high].isUp, network.canReach(low, high) else {
+      tellRefused(low, high)
       return schedule(.linkElection(low, high), inMs: 60)
     }
     electionLinks[pair] = network.open(from: high, to: low)
     step(low, .electionLinkUp(servers[high].id))
     step(high, .electionLinkUp(servers[low].id))
+  }
+
+  /// Whoever tries to link up with a server that is down is refused. Behind a broken network a few
+  /// are refused as well, in the name of servers that run: the machines must survive the mistake.
+  private mutating func tellRefused(_ low: Int, _ high: Int) {
+    for (index, other) in [(low, high), (high, low)] where servers[index].isUp {
+      guard !servers[other].isUp || random.next() % 4 == 0 else { continue }
+      step(index, .electionLinkRefused(servers[other].id))
+    }
   }
 
   // MARK: Steps
