@@ -219,6 +219,10 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     }
   }
 
+  func noteReached(host: String, port: UInt16) {
+    loop.execute { [self] in runner?.noteReached(host: host, port: port) }
+  }
+
   /// From any thread.
   var isController: Bool { runner?.isActive ?? false }
   var controllerMetrics: ControllerRunner.Gauges.Values { runner?.metrics ?? .init() }

@@ -28,6 +28,9 @@ import Values
 /// - A verdict is about one life of a broker (its epoch). One that is registered anew is watched
 ///   anew.
 /// - A process that stands still does not refuse: the kernel goes on accepting for it.
+///
+/// Verdicts outlast their watch. Whoever takes office just after a death knows it already, or learns
+/// it from one refusal: `missing` has the lives that were found to be over and do not answer now.
 public struct BrokerProbe: Sendable {
   /// A life of a broker and the address of the listener by which it is reached.
   public struct Subject: Equatable, Sendable {
@@ -115,10 +118,19 @@ public struct BrokerProbe: Sendable {
     /// When it was declared gone.
     var goneAt: Instant?
     var isGone: Bool { goneAt != nil }
+    /// An earlier watch of this very life has proven it gone: one refusal says it again.
+    var wasGone = false
+
+    init(_ subject: Subject, at now: Instant) {
+      self.subject = subject
+      state = .idle(until: now)
+    }
   }
 
   // In the order of ids.
   private var watched: [Watched] = []
+  /// Lives that were found to be over and are not watched now; the newest of each broker.
+  private var remembered: [Subject] = []
   /// Addresses that have answered this process.
   private var witnesses: Set<String> = []
   private var lastLine = 0
@@ -132,6 +144,13 @@ public struct BrokerProbe: Sendable {
   /// Lives that are thought to be over.
   public var gone: [Subject] { watched.filter(\.isGone).map(\.subject) }
 
+  /// Of those, the ones whose address does not answer: what answers is mostly a new process.
+  public var missing: [Subject] {
+    watched.filter { watched in
+      if case .up = watched.state { false } else { watched.isGone }
+    }.map(\.subject)
+  }
+
   // MARK: Who is watched
 
   /// From now on these are watched, and no others. Lives that were watched go on as they were.
@@ -143,11 +162,15 @@ public struct BrokerProbe: Sendable {
       if let known = watched.first(where: { $0.subject == subject }) {
         next.append(known)
       } else {
-        next.append(Watched(subject: subject, state: .idle(until: now)))
+        var new = Watched(subject, at: now)
+        new.wasGone = remembered.contains(subject)
+        next.append(new)
       }
     }
     for old in watched where !next.contains(where: { $0.subject == old.subject }) {
       drop(old, into: &effects)
+      remembered.removeAll { $0.id == old.subject.id }
+      if old.isGone { remembered.append(old.subject) }
     }
     watched = next
     advance(at: now, into: &effects)
@@ -160,7 +183,13 @@ public struct BrokerProbe: Sendable {
       let index = watched.firstIndex(where: { $0.subject.id == id && $0.subject.epoch == epoch })
     else { return }
     watched[index].goneAt = nil
+    watched[index].wasGone = false
     watched[index].refusals = 0
+  }
+
+  /// Something else of this process has reached the address: it is a witness from now on.
+  public mutating func noteReached(host: String, port: UInt16) {
+    witnesses.insert("\(host):\(port)")
   }
 
   // MARK: What lines tell
@@ -170,6 +199,7 @@ public struct BrokerProbe: Sendable {
     witnesses.insert(watched[index].subject.address)
     watched[index].state = .up(line, since: now)
     watched[index].refusals = 0
+    watched[index].wasGone = false
     advance(at: now, into: &effects)
   }
 
@@ -216,12 +246,13 @@ public struct BrokerProbe: Sendable {
     watched[index].refusals += 1
     watched[index].state = .idle(until: now.advanced(milliseconds: Self.pauseMs))
     let span = now.milliseconds(since: watched[index].firstRefusal)
-    guard watched[index].refusals >= Self.provingRefusals, span >= Self.provingMs else { return }
+    let isProof = watched[index].refusals >= Self.provingRefusals && span >= Self.provingMs
+    guard isProof || watched[index].wasGone else { return }
     // It is looked at on, less often: a registration outlives its process by a session.
     watched[index].state = .idle(until: now.advanced(milliseconds: 10 * Self.pauseMs))
     guard !watched[index].isGone else { return }
     watched[index].goneAt = now
-    counts.confirmed += 1
+    if !watched[index].wasGone { counts.confirmed += 1 }
     effects.append(.confirmed(watched[index].subject))
   }
 
@@ -259,6 +290,7 @@ public struct BrokerProbe: Sendable {
 
   private mutating func revoke(_ index: Int, into effects: inout [Effect]) {
     watched[index].goneAt = nil
+    watched[index].wasGone = false
     counts.falseSuspicions += 1
     effects.append(.revoked(watched[index].subject))
   }
