@@ -207,6 +207,22 @@ struct BrokerProbeTests {
     #expect(bench.probe.counts.confirmed == 1, "another life")
   }
 
+  @Test(arguments: [(200, true), (BrokerProbe.rowLivesMs + 1, false)])
+  func aRowGoesOnInTheNextWatch(_ pauseMs: Int64, _ goesOn: Bool) {
+    var bench = Bench()
+    bench.watch()
+    bench.open()
+    bench.wait(10_000)
+    bench.end(.closed)
+    bench.endWith(.refused, times: BrokerProbe.provingRefusals - 1, everyMs: 50)
+    bench.watch([])
+    bench.now = bench.now.advanced(milliseconds: pauseMs - 50)
+    bench.effects.removeAll()
+    bench.watch()
+    bench.endWith(.refused, times: 1)
+    #expect(bench.confirmed == goesOn)
+  }
+
   @Test func whatAnswersAgainIsNotCondemnedByOneRefusal() {
     var bench = Bench()
     bench.watch()

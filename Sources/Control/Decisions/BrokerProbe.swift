@@ -97,6 +97,8 @@ public struct BrokerProbe: Sendable {
   public static let provingMs: Int64 = 150
   /// Between two refusals of a row.
   static let pauseMs: Int64 = 50
+  /// A row that was left for longer than this is begun anew.
+  static let rowLivesMs: Int64 = 1_000
   /// A line that was accepted and closed again and again is tried more and more seldom.
   static let shortestBackoffMs: Int64 = 50
   static let longestBackoffMs: Int64 = 5_000
@@ -114,6 +116,7 @@ public struct BrokerProbe: Sendable {
     var state: State
     var refusals = 0
     var firstRefusal = Instant.zero
+    var lastRefusal = Instant.zero
     var backoffMs = BrokerProbe.shortestBackoffMs
     /// When it was declared gone.
     var goneAt: Instant?
@@ -129,8 +132,9 @@ public struct BrokerProbe: Sendable {
 
   // In the order of ids.
   private var watched: [Watched] = []
-  /// Lives that were found to be over and are not watched now; the newest of each broker.
-  private var remembered: [Subject] = []
+  /// What was known of lives that are not watched now and did not answer; the newest of each
+  /// broker.
+  private var remembered: [Watched] = []
   /// Addresses that have answered this process.
   private var witnesses: Set<String> = []
   private var lastLine = 0
@@ -162,18 +166,29 @@ public struct BrokerProbe: Sendable {
       if let known = watched.first(where: { $0.subject == subject }) {
         next.append(known)
       } else {
-        var new = Watched(subject, at: now)
-        new.wasGone = remembered.contains(subject)
-        next.append(new)
+        next.append(resumed(subject, at: now))
       }
     }
     for old in watched where !next.contains(where: { $0.subject == old.subject }) {
       drop(old, into: &effects)
-      remembered.removeAll { $0.id == old.subject.id }
-      if old.isGone { remembered.append(old.subject) }
+      remembered.removeAll { $0.subject.id == old.subject.id }
+      if old.refusals > 0 { remembered.append(old) }
     }
     watched = next
     advance(at: now, into: &effects)
+  }
+
+  /// A life that is watched from now on. A row of refusals goes on where it was left: who watched
+  /// the controller is often the next one, in the middle of proving that the old one is gone.
+  private func resumed(_ subject: Subject, at now: Instant) -> Watched {
+    var new = Watched(subject, at: now)
+    guard let old = remembered.first(where: { $0.subject == subject }) else { return new }
+    new.wasGone = old.isGone || old.wasGone
+    if now.milliseconds(since: old.lastRefusal) <= Self.rowLivesMs {
+      new.refusals = old.refusals
+      new.firstRefusal = old.firstRefusal
+    }
+    return new
   }
 
   /// A life that was declared over has shown that it is not: the declaration was wrong.
@@ -244,6 +259,7 @@ public struct BrokerProbe: Sendable {
   private mutating func refused(_ index: Int, at now: Instant, into effects: inout [Effect]) {
     if watched[index].refusals == 0 { watched[index].firstRefusal = now }
     watched[index].refusals += 1
+    watched[index].lastRefusal = now
     watched[index].state = .idle(until: now.advanced(milliseconds: Self.pauseMs))
     let span = now.milliseconds(since: watched[index].firstRefusal)
     let isProof = watched[index].refusals >= Self.provingRefusals && span >= Self.provingMs
