@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 
 import pytest
@@ -38,6 +39,8 @@ def test_a_killed_leader_loses_nothing(tmp_path, mode):
     done, report = run_drill(tmp_path, "kill-leader", mode)
     assert done.returncode == 0 and report["valid"], (report["findings"], report["checks"])
     assert report["records"]["acknowledged"] > 500
+    assert "built" in report["build"]
+    assert ("librdkafka" in report["settings"]["clients"]) == (shutil.which("kcat") is not None)
     # Everything acknowledged was read by the group or at the end, and the report says how long it
     # took until writes were taken again.
     assert report["recovery"]["toFirstWriteMs"] > 0

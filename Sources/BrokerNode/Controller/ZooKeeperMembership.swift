@@ -112,7 +112,11 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
       session: session, machine: machine,
       requestTimeoutMs: config.replication.controllerSocketTimeoutMs,
       peerLimits: services.peerLimits())
-    let registration = BrokerRegistration(session: session, broker: broker, version: version)
+    let registration = BrokerRegistration(
+      session: session, broker: broker, version: version,
+      note: services.replicas.logs.liveDirectories.first.map {
+        EarlierSession(directory: $0.path)
+      })
     let watcher = ConfigWatcher(session: session) { [unowned services, unowned runner] in
       Self.apply($0, $1, services, runner)
     }

@@ -174,6 +174,16 @@ public struct DrillRunner: Sendable {
           bootstrap: cluster.bootstrap, target: run.target, recorder: run.recorder,
           acks: load.acks, recordsPerSecond: load.recordsPerSecond))
     }
+    if load.producers > 0, let kcat = Librdkafka.executable {
+      workloads.append(
+        LibrdkafkaProducerLoad(
+          bootstrap: cluster.bootstrap, target: run.target, recorder: run.recorder,
+          executable: kcat, acks: load.acks))
+      workloads.append(
+        LibrdkafkaConsumerLoad(
+          target: run.target, bootstrap: cluster.bootstrap, recorder: run.recorder,
+          executable: kcat))
+    }
     let group = "\(run.target.topic)-group"
     for number in 0..<load.groupMembers {
       workloads.append(
