@@ -47,6 +47,8 @@ final class ControllerHost {
   private var subjects: [BrokerProbe.Subject] = []
   /// Fenced because their process was gone; unfenced in the same life they would prove us wrong.
   private var departed: [BrokerProbe.Subject] = []
+  /// Whether the machine was active when it was last looked at.
+  private var wasActive = false
   /// Told when what is committed has changed, and when another node leads.
   var onChange: (() -> Void)?
   private static let log = Log("QuorumController")
@@ -63,30 +65,40 @@ final class ControllerHost {
     watchedListener = listener
     watch = BrokerWatch(
       on: loop, sessionTimeoutMs: sessionTimeoutMs, metrics: metrics,
-      onConfirmed: { [weak self] subject in
-        self?.departed.append(subject)
-        self?.take(.brokerGone(subject.id, subject.epoch))
-      },
+      onConfirmed: { [weak self] in self?.depart($0) },
       // The heartbeats of a live broker have unfenced it long ago.
       onRevoked: { _ in })
   }
 
-  /// The active controller watches every broker that is not fenced.
+  /// Fences a broker whose process is gone, if this controller is the one to do it.
+  private func depart(_ subject: BrokerProbe.Subject) {
+    guard machine.isActive else { return }
+    departed.append(subject)
+    take(.brokerGone(subject.id, subject.epoch))
+  }
+
+  /// Every controller watches every broker that is not fenced: one that takes office because its
+  /// predecessor died, with a broker in the same process perhaps, knows by then who else is gone.
   private func lookAround() {
     guard let watch else { return }
-    let brokers = machine.isActive ? machine.committed.image.brokers.all : []
+    let brokers = machine.committed.image.brokers.all
     let wanted = brokers.filter { !$0.isFenced }.compactMap {
       BrokerProbe.Subject($0, listener: watchedListener)
     }
-    guard wanted != subjects else { return }
-    for subject in departed where wanted.contains(subject) && !subjects.contains(subject) {
-      Self.log.warn("broker \(subject.id.rawValue), which seemed to be gone, is alive")
-      watch.noteAlive(subject.id, subject.epoch)
+    if wanted != subjects {
+      for subject in departed where wanted.contains(subject) && !subjects.contains(subject) {
+        Self.log.warn("broker \(subject.id.rawValue), which seemed to be gone, is alive")
+        watch.noteAlive(subject.id, subject.epoch)
+      }
+      departed.removeAll { subject in !brokers.contains { $0.epoch == subject.epoch } }
+      departed.removeAll { wanted.contains($0) && !subjects.contains($0) }
+      subjects = wanted
+      watch.watch(wanted)
     }
-    departed.removeAll { subject in !brokers.contains { $0.epoch == subject.epoch } }
-    departed.removeAll { wanted.contains($0) && !subjects.contains($0) }
-    subjects = wanted
-    watch.watch(wanted)
+    let isActive = machine.isActive
+    defer { wasActive = isActive }
+    if isActive, !wasActive { for subject in watch.missing { depart(subject) } }
+    if !isActive { departed.removeAll() }
   }
 
   /// Decides a request; it is answered when what it led to is committed.

@@ -76,7 +76,8 @@ final class ProxyPipes: StreamHandler, @unchecked Sendable {  // confined to `lo
   }
 
   func opened(_ connection: Connection) {
-    let source = sources.source(port: connection.peer.port)
+    let source =
+      connection.local.map { sources.source(of: connection.peer, at: $0) } ?? SourceFinder.stranger
     let pipe = Pipe(near: connection, source: source, owner: self)
     connection.context = pipe
     pipes[connection.id] = pipe

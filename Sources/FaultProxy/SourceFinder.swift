@@ -3,7 +3,7 @@ import Glibc
 import Platform
 
 /// Tells which process opened a connection, from the kernel's tables: the socket's inode by its
-/// port in `/proc/net/tcp`, and the process that holds a descriptor with that inode.
+/// addresses, and the process that holds a descriptor with that inode.
 ///
 /// No process needs to be configured for it, so one proxy serves all who come.
 public struct SourceFinder: Sendable {
@@ -16,17 +16,25 @@ public struct SourceFinder: Sendable {
     self.members = members
   }
 
-  /// The member that owns the local socket with this port; `stranger` if none does.
-  public func source(port: UInt16) -> String {
-    guard let inode = inode(port: port) else { return Self.stranger }
+  /// The member that owns the socket at `peer` which is connected to `local`; `stranger` if none
+  /// does.
+  public func source(of peer: SocketAddress, at local: SocketAddress) -> String {
+    let inode: String
+    switch SocketDiagnosis.inode(local: peer, peer: local) {
+    case .inode(let number): inode = "\(number)"
+    case .missing: return Self.stranger
+    case .unavailable:
+      guard let found = self.inode(port: peer.port) else { return Self.stranger }
+      inode = found
+    }
     let wanted = "socket:[\(inode)]"
     for member in members() where holds(member.pid, wanted) { return member.name }
     return Self.stranger
   }
 
-  /// A busy machine's table has thousands of lines, most of them of connections that have ended:
+  /// The slow way, for kernels that cannot be asked. A busy machine's table has thousands of lines, most of them of connections that have ended:
   /// the C library looks for the port, and only lines that have it are taken apart.
-  private func inode(port: UInt16) -> String? {
+  func inode(port: UInt16) -> String? {
     let digits = String(port, radix: 16, uppercase: true)
     let suffix = ":" + String(repeating: "0", count: 4 - digits.count) + digits
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {

@@ -57,6 +57,14 @@ public final class BrokerWatch {
     change { probe, _ in probe.noteAlive(id, epoch) }
   }
 
+  /// Another connection of this process was made to this address: its word counts from now on.
+  public func noteReached(host: String, port: UInt16) {
+    change { probe, _ in probe.noteReached(host: host, port: port) }
+  }
+
+  /// Lives that were found to be over, and whose addresses do not answer.
+  public var missing: [BrokerProbe.Subject] { probe.missing }
+
   public func close() {
     watch([])
     isClosed = true

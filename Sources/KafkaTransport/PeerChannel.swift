@@ -76,6 +76,8 @@ public final class PeerChannel {
   private var isClosed = false
   /// What the peer serves; nil until it has said so on this connection.
   public private(set) var peerVersions: PeerVersions?
+  /// Called on the loop whenever a connection was made.
+  public var onOpen: (() -> Void)?
 
   public init(
     to host: String, port: UInt16, on loop: EventLoop, clientID: String, name: String,
@@ -294,7 +296,10 @@ public final class PeerChannel {
 }
 
 extension PeerChannel: FrameHandler {
-  public func opened(_ connection: Connection) {}
+  public func opened(_ connection: Connection) {
+    // Where nobody listens, a connection from this machine may meet itself.
+    if connection.local != connection.peer { onOpen?() }
+  }
 
   public func received(
     frame: UnsafeMutableRawBufferPointer, on connection: Connection

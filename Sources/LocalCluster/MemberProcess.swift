@@ -12,8 +12,7 @@ struct MemberProcess {
 
   /// The pid of the running process, nil when there is none.
   var runningID: Int32? {
-    guard let text = try? String(contentsOf: folder.pidFile(of: member), encoding: .utf8),
-      let id = Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)), id > 1,
+    guard let id = lastID,
       let command = try? Data(contentsOf: URL(filePath: "/proc/\(id)/cmdline")),
       String(decoding: command, as: UTF8.self).contains(folder.config(of: member).path),
       !isZombie(id)
@@ -21,11 +20,32 @@ struct MemberProcess {
     return id
   }
 
-  private func isZombie(_ id: Int32) -> Bool {
-    guard let status = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
+  /// The pid of the last process that was started, whatever became of it.
+  private var lastID: Int32? {
+    guard let text = try? String(contentsOf: folder.pidFile(of: member), encoding: .utf8),
+      let id = Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)), id > 1
+    else { return nil }
+    return id
+  }
+
+  private func isZombie(_ id: Int32) -> Bool { Self.isZombie(at: "/proc/\(id)") }
+
+  private static func isZombie(at folder: String) -> Bool {
+    guard let status = try? String(contentsOfFile: "\(folder)/stat", encoding: .utf8),
       let end = status.lastIndex(of: ")")
     else { return true }
     return status[end...].dropFirst(2).first == "Z"
+  }
+
+  /// Whether a process is about to end: it has no memory any more, and so no command line, but
+  /// threads that still hold its files. On a busy machine that lasts for a while, in which neither
+  /// its locks nor its ports are free.
+  static func isEnding(_ id: Int32) -> Bool {
+    guard let command = try? Data(contentsOf: URL(filePath: "/proc/\(id)/cmdline")),
+      command.isEmpty,
+      let threads = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/task")
+    else { return false }
+    return threads.contains { !isZombie(at: "/proc/\(id)/task/\($0)") }
   }
 
   /// The size of the log now; what a start writes comes after it.
@@ -50,6 +70,7 @@ struct MemberProcess {
     guard FileManager.default.isExecutableFile(atPath: path) else {
       throw ClusterProblem("\(path) is missing: build it first (make build)")
     }
+    if let id = lastID { awaitEnd(of: id) }
     var environment = ProcessInformation.environment
     if hasMovableClock { environment[ClockOffset.variable] = folder.clock(of: member).path }
     let child = try ChildProcess.start(
@@ -66,6 +87,7 @@ struct MemberProcess {
     let deadline = Clock.now().advanced(milliseconds: limitMs)
     while Clock.now() < deadline {
       if runningID == nil {
+        awaitEnd(of: id)
         try? FileManager.default.removeItem(at: folder.pidFile(of: member))
         return true
       }
@@ -78,9 +100,9 @@ struct MemberProcess {
     return false
   }
 
-  /// Waits for a process that was killed.
+  /// Waits for a process that was killed or has ended: afterwards what it held is free.
   func awaitEnd(of id: Int32) {
-    while runningID == id {
+    while runningID == id || Self.isEnding(id) {
       reap(id)
       usleep(5_000)
     }

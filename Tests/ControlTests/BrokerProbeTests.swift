@@ -178,6 +178,77 @@ struct BrokerProbeTests {
     #expect(bench.probe.counts.falseSuspicions == 1)
   }
 
+  /// The watcher of the controller becomes the controller, and watches the same life again.
+  @Test func aVerdictOutlastsItsWatch() {
+    var bench = Bench()
+    bench.watch()
+    bench.open()
+    bench.wait(10_000)
+    bench.end(.closed)
+    bench.endWith(.refused, times: BrokerProbe.provingRefusals)
+    #expect(bench.probe.missing == [Bench.subject])
+    bench.watch([])
+    bench.effects.removeAll()
+    bench.watch()
+    #expect(!bench.confirmed, "nothing is said without a look")
+    bench.endWith(.refused, times: 1)
+    #expect(bench.confirmed)
+    #expect(bench.probe.counts.confirmed == 1, "it died once")
+    // What answers is another process, or the verdict was wrong.
+    bench.wait(1_000)
+    bench.open()
+    #expect(bench.probe.missing.isEmpty)
+    bench.watch([])
+    bench.effects.removeAll()
+    var next = Bench.subject
+    next.epoch = BrokerEpoch(8)
+    bench.watch([next])
+    bench.endWith(.refused, times: BrokerProbe.provingRefusals - 1)
+    #expect(bench.probe.counts.confirmed == 1, "another life")
+  }
+
+  @Test(arguments: [(200, true), (BrokerProbe.rowLivesMs + 1, false)])
+  func aRowGoesOnInTheNextWatch(_ pauseMs: Int64, _ goesOn: Bool) {
+    var bench = Bench()
+    bench.watch()
+    bench.open()
+    bench.wait(10_000)
+    bench.end(.closed)
+    bench.endWith(.refused, times: BrokerProbe.provingRefusals - 1, everyMs: 50)
+    bench.watch([])
+    bench.now = bench.now.advanced(milliseconds: pauseMs - 50)
+    bench.effects.removeAll()
+    bench.watch()
+    bench.endWith(.refused, times: 1)
+    #expect(bench.confirmed == goesOn)
+  }
+
+  @Test func whatAnswersAgainIsNotCondemnedByOneRefusal() {
+    var bench = Bench()
+    bench.watch()
+    bench.open()
+    bench.wait(10_000)
+    bench.end(.closed)
+    bench.endWith(.refused, times: BrokerProbe.provingRefusals)
+    bench.watch([])
+    bench.effects.removeAll()
+    bench.watch()
+    bench.open()
+    bench.wait(10_000)
+    bench.end(.closed)
+    bench.endWith(.refused, times: BrokerProbe.provingRefusals - 1)
+    #expect(!bench.confirmed)
+  }
+
+  /// A controller that is elected just after a death has never connected to the dead itself.
+  @Test func anAddressThatSomethingElseReachedIsAWitness() {
+    var bench = Bench()
+    bench.probe.noteReached(host: "10.0.0.1", port: 9092)
+    bench.watch()
+    bench.endWith(.refused, times: BrokerProbe.provingRefusals)
+    #expect(bench.confirmed)
+  }
+
   @Test func whoIsNotWatchedAnyMoreIsLeft() {
     var bench = Bench()
     bench.watch()

@@ -49,12 +49,14 @@ import Testing
     let cluster = try cluster(
       """
       members = broker-1, broker-2, controller-3
+      build = Apache Kafka 3.9.0
       broker-2.id = 102
       kill = echo {name} {number} {id} >> \(file)
       broker-1.kill = echo special >> \(file)
       stop = exit 3
       """)
     #expect(cluster.mode == "kraft")
+    #expect(cluster.build == "Apache Kafka 3.9.0")
     for member in cluster.members { try cluster.kill(member) }
     #expect(
       try String(contentsOfFile: file, encoding: .utf8)

@@ -223,6 +223,26 @@ private struct Setup {
 
   @Test func strangersAreClients() throws {
     let finder = SourceFinder { [("a", getpid())] }
-    #expect(finder.source(port: 1) == SourceFinder.stranger)
+    let nobody = SocketAddress.loopback(port: 1)
+    #expect(finder.source(of: nobody, at: nobody) == SourceFinder.stranger)
+  }
+
+  /// The two ways to find a socket's inode agree, for both families of addresses.
+  @Test(arguments: [IPAddress.loopback, .v6(high: 0, low: 1, scope: 0)])
+  func socketsAreFoundByTheirAddresses(_ ip: IPAddress) throws {
+    guard let listener = try? Socket.listening(at: SocketAddress(ip, port: 0), backlog: 4) else {
+      return  // A machine without IPv6.
+    }
+    let client = try Socket.connecting(to: try listener.localAddress())
+    let (own, server) = (try client.localAddress(), try listener.localAddress())
+    let finder = SourceFinder { [] }
+    let listed = try #require(finder.inode(port: own.port))
+    switch SocketDiagnosis.inode(local: own, peer: server) {
+    case .inode(let number): #expect("\(number)" == listed)
+    case .missing: Issue.record("the socket is not found")
+    case .unavailable: break  // A kernel without inet_diag: the list is used.
+    }
+    let other = SocketDiagnosis.inode(local: server, peer: SocketAddress(ip, port: 1))
+    #expect(other == .missing || other == .unavailable)
   }
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 
 import pytest
@@ -38,6 +39,8 @@ def test_a_killed_leader_loses_nothing(tmp_path, mode):
     done, report = run_drill(tmp_path, "kill-leader", mode)
     assert done.returncode == 0 and report["valid"], (report["findings"], report["checks"])
     assert report["records"]["acknowledged"] > 500
+    assert "built" in report["build"]
+    assert ("librdkafka" in report["settings"]["clients"]) == (shutil.which("kcat") is not None)
     # Everything acknowledged was read by the group or at the end, and the report says how long it
     # took until writes were taken again.
     assert report["recovery"]["toFirstWriteMs"] > 0
@@ -86,6 +89,21 @@ def test_a_killed_broker_is_missed_long_before_its_session_ends(tmp_path, mode):
     # that does nothing else; here others may be building.
     assert len(report["milliseconds"]) == 3 and max(report["milliseconds"]) < 4000, report
     assert report["confirmed"] >= 3 and report["falseSuspicions"] == 0, report
+
+
+@pytest.mark.parametrize("flags", [["zookeeper"], ["kraft", "--combined"]], ids=lambda f: f[0])
+def test_a_broker_that_is_the_controller_too_is_missed_as_soon(tmp_path, flags):
+    done, report = drill(
+        tmp_path, flags[0], "failover", "--kills", "2", "--quiet", "3000", "--victim",
+        "controller", *flags[1:])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert all(kill["wasController"] for kill in report["kills"]), report
+    # The next controller knew, or knew how to find out, that this broker is gone: well below the
+    # session's 6 s.
+    assert max(report["milliseconds"]) < 4500, report
+    for kill in report["kills"]:
+        kinds = [step["kind"] for step in kill["steps"]]
+        assert {"detected", "elected", "fenced", "leads", "allWrite"} <= set(kinds), report
 
 
 def test_sessions_alone_count_when_told_so(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import Cluster, wait_until
+from harness import Broker, Cluster, wait_until
 
 RECORDS = 300
 
@@ -128,3 +128,34 @@ def test_leadership_stays_when_it_may_not_return(tmp_path):
         while time.monotonic() < end:
             assert partition().leader in (2, 3)
             time.sleep(0.2)
+
+
+@pytest.mark.parametrize("real", [(), (1,)], ids=["ours", "zookeeper"])
+def test_a_killed_broker_registers_again_without_waiting_for_its_old_session(tmp_path, real):
+    """Its session is noted in its log directory, and ended by the next process that has it."""
+    settings = {"zookeeper.session.timeout.ms": 40_000}
+    with Cluster(tmp_path, brokers=1, coordinators=1, real=real, settings=settings) as cluster:
+        broker = cluster.brokers[1]
+        note = broker.data / ".zookeeper-session"
+        before = note.read_text()
+        broker.kill()
+        began = time.monotonic()
+        broker.start()
+        wait_until(lambda: broker.log_text().count("started\n") >= 2, 25, "it serves again")
+        assert time.monotonic() - began < 25
+        assert "ending the session of this broker's earlier process" in broker.log_text()
+        assert note.read_text() != before
+
+
+def test_the_session_of_another_broker_with_the_same_id_is_left_alone(tmp_path):
+    settings = {"zookeeper.session.timeout.ms": 4_000}
+    with Cluster(tmp_path, brokers=1, coordinators=1, settings=settings) as cluster:
+        first = cluster.brokers[1]
+        (tmp_path / "other").mkdir()
+        second = Broker(tmp_path / "other", 1, cluster.store, settings)
+        second.start()
+        second.wait_for_line("waiting for the registration of an earlier session", 30)
+        assert "ending the session" not in second.log_text()
+        second.kill()
+        assert first.is_running
+        assert "registering again" not in first.log_text()

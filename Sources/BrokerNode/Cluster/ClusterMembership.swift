@@ -47,6 +47,10 @@ protocol ClusterMembership: AnyObject, Sendable {
   /// blocks until it has, or has not for as long as the configuration allows.
   func handOver()
 
+  /// A connection to another broker was made at this address: where nobody listens later, somebody
+  /// once did. From any thread.
+  func noteReached(host: String, port: UInt16)
+
   /// What the mark of a clean shutdown says of this broker (KIP-966); -1 in ZooKeeper mode.
   var epochOfCleanShutdown: BrokerEpoch { get }
 
@@ -55,6 +59,8 @@ protocol ClusterMembership: AnyObject, Sendable {
 }
 
 extension ClusterMembership {
+  func noteReached(host: String, port: UInt16) {}
+
   /// Where the store does not count controllers.
   func confirmController(
     _ epoch: ControllerEpoch, _ completion: @escaping @Sendable (Bool) -> Void

@@ -17,9 +17,18 @@ final class BrokerRegistration: @unchecked Sendable {  // confined to the sessio
   /// As it is written; the epoch in it is not set.
   private let broker: BrokerImage
   private let version: Int64
+  /// The session of the process before this one; nil where it is not known, or once it was ended.
+  private var earlier: Int64?
+  private let note: EarlierSession?
   private static let log = Log("registration")
 
-  init(session: ZooKeeperSession, broker: BrokerImage, version: InterBrokerVersion) {
+  /// - Parameter note: where the session is kept for the next start; read now.
+  init(
+    session: ZooKeeperSession, broker: BrokerImage, version: InterBrokerVersion,
+    note: EarlierSession? = nil
+  ) {
+    self.note = note
+    earlier = note?.read()
     self.session = session
     self.broker = broker
     self.version = version.brokerZnodeVersion
@@ -27,12 +36,13 @@ final class BrokerRegistration: @unchecked Sendable {  // confined to the sessio
 
   private var path: String { ZnodePath.broker(broker.id) }
 
-  /// Registers; the result is the broker's epoch. An entry that an earlier process of this broker
-  /// has left is waited for until its session has run out.
+  /// Registers; the result is the broker's epoch. The session of an earlier process of this broker
+  /// is ended; any other that has left an entry is waited for until it has run out.
   func register(_ completion: @escaping (Result<BrokerEpoch, StartupError>) -> Void) {
     // Looked at once: a broker that takes the address later is refused itself.
     refuseSharedEndpoints { [self] refusal in
       if let refusal { return completion(.failure(refusal)) }
+      if let id = session.client.session?.id { note?.note(id) }
       create(deadline: session.loop.now.advanced(milliseconds: patienceMs), completion)
     }
   }
@@ -109,6 +119,11 @@ final class BrokerRegistration: @unchecked Sendable {  // confined to the sessio
         registered(stat.czxid, box.value)
       case .success(nil), .failure(.connectionLoss):
         session.loop.execute { self.create(deadline: deadline, box.value) }
+      case .success(let stat?) where stat.ephemeralOwner == earlier:
+        earlier = nil
+        EarlierSession.end(stat.ephemeralOwner, of: session) {
+          self.create(deadline: deadline, box.value)
+        }
       case .success(let stat?):
         guard session.loop.now < deadline else {
           box.value(

@@ -111,7 +111,11 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
       session: session, machine: machine,
       requestTimeoutMs: config.replication.controllerSocketTimeoutMs,
       peerLimits: services.peerLimits())
-    let registration = BrokerRegistration(session: session, broker: broker, version: version)
+    let registration = BrokerRegistration(
+      session: session, broker: broker, version: version,
+      note: services.replicas.logs.liveDirectories.first.map {
+        EarlierSession(directory: $0.path)
+      })
     let watcher = ConfigWatcher(session: session) { [unowned services, unowned runner] in
       Self.apply($0, $1, services, runner)
     }
@@ -215,6 +219,10 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
         ])
       ]) { _ in }
     }
+  }
+
+  func noteReached(host: String, port: UInt16) {
+    loop.execute { [self] in runner?.noteReached(host: host, port: port) }
   }
 
   /// From any thread.

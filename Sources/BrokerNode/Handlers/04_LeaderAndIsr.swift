@@ -83,6 +83,7 @@ enum LeaderAndIsrHandler: ApiHandler {
         ReplicaAssignment(state, topic: state.topicName, topicID: .zero))
       response.partitionErrors.append(error(code, state, state.topicName))
     }
+    replicas.tellOfLeaderships()
     return response
   }
 

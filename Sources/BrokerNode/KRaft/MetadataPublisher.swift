@@ -40,6 +40,7 @@ final class MetadataPublisher: Sendable {
     services.throttle.take(image.clientQuotas)
     for removal in plan.removals { remove(removal) }
     for assignment in plan.leaders + plan.followers { assign(assignment, in: image) }
+    services.replicas.tellOfLeaderships()
     services.replicas.metadataChanged(
       MetadataCache.Change(
         deletedTopics: plan.deletedTopics, brokersChanged: plan.brokersChanged), on: nil)

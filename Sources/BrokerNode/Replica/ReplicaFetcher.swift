@@ -99,6 +99,9 @@ final class ReplicaFetcher: @unchecked Sendable {  // confined to `loop`, but fo
       timeoutMs: services.config.replication.socketTimeoutMs,
       limits: services.peerLimits(
         receiveBufferBytes: services.config.replication.socketReceiveBufferBytes))
+    made.onOpen = { [services] in
+      services.membership?.noteReached(host: endpoint.host, port: endpoint.port)
+    }
     channel = made
     return made
   }

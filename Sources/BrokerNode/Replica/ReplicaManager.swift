@@ -19,6 +19,8 @@ final class ReplicaManager: Sendable {
   let stateChanges: IOPool
   /// The newest controller that has sent an assignment.
   let controllerEpoch = Mutex(ControllerEpoch(-1))
+  /// Leaderships that began and were not told of yet.
+  private let begun = Atomic<Int>(0)
   static let log = Log("replicas")
 
   init(
@@ -47,6 +49,7 @@ final class ReplicaManager: Sendable {
         Self.log.info(
           "ISR changed", ["partition": partition.id, "isr": "\(replica.isr.map(\.rawValue))"])
       case .becameLeader(let epoch, _):
+        begun.add(1, ordering: .relaxed)
         fetchers.remove(partition)
         wake(partition, on: loop)
         notifyGroups(partition, leads: true, epoch)
@@ -61,6 +64,13 @@ final class ReplicaManager: Sendable {
       case .ignoredAssignment, .rejectedFetch: break
       }
     }
+  }
+
+  /// One line for all that a batch of assignments has made this broker the leader of: what a person
+  /// looks for who follows a failover through the logs.
+  func tellOfLeaderships() {
+    let count = begun.exchange(0, ordering: .relaxed)
+    if count > 0 { Self.log.info("leading in new epochs", ["partitions": count]) }
   }
 
   /// Makes whoever waits for the partition look again.

@@ -15,6 +15,7 @@ extension DrillTool {
       .value(
         "--rate", "RECORDS", default: "400", "Of failover: records a second of each producer."),
       .value("--producers", "N", default: "2", "Of failover: producers."),
+      .toggle("--combined", "Of failover in KRaft mode: every broker is a controller too."),
     ]
   }
 

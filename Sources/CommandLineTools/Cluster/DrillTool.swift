@@ -193,6 +193,13 @@ struct DrillTool: Tool {
         controllers: try line.integer("--coordinators", in: 1...7) ?? 3,
         controllerPort: try line.integer("--coordination-port", in: 1...58000) ?? 22181)
     }
+    if line.has("--combined") {
+      guard mode == .kraft, line.operands[0] == "failover" else {
+        throw SettingsError("is for failover in mode kraft", key: "--combined")
+      }
+      plan.quorum?.isCombined = true
+      plan.quorum?.controllers = plan.brokers
+    }
     plan.proxyOffset = 3000
     plan.hasMovableClocks = true
     plan.brokerSettings = settings

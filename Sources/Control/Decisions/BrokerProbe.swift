@@ -28,6 +28,9 @@ import Values
 /// - A verdict is about one life of a broker (its epoch). One that is registered anew is watched
 ///   anew.
 /// - A process that stands still does not refuse: the kernel goes on accepting for it.
+///
+/// Verdicts outlast their watch. Whoever takes office just after a death knows it already, or learns
+/// it from one refusal: `missing` has the lives that were found to be over and do not answer now.
 public struct BrokerProbe: Sendable {
   /// A life of a broker and the address of the listener by which it is reached.
   public struct Subject: Equatable, Sendable {
@@ -94,6 +97,8 @@ public struct BrokerProbe: Sendable {
   public static let provingMs: Int64 = 150
   /// Between two refusals of a row.
   static let pauseMs: Int64 = 50
+  /// A row that was left for longer than this is begun anew.
+  static let rowLivesMs: Int64 = 1_000
   /// A line that was accepted and closed again and again is tried more and more seldom.
   static let shortestBackoffMs: Int64 = 50
   static let longestBackoffMs: Int64 = 5_000
@@ -111,14 +116,25 @@ public struct BrokerProbe: Sendable {
     var state: State
     var refusals = 0
     var firstRefusal = Instant.zero
+    var lastRefusal = Instant.zero
     var backoffMs = BrokerProbe.shortestBackoffMs
     /// When it was declared gone.
     var goneAt: Instant?
     var isGone: Bool { goneAt != nil }
+    /// An earlier watch of this very life has proven it gone: one refusal says it again.
+    var wasGone = false
+
+    init(_ subject: Subject, at now: Instant) {
+      self.subject = subject
+      state = .idle(until: now)
+    }
   }
 
   // In the order of ids.
   private var watched: [Watched] = []
+  /// What was known of lives that are not watched now and did not answer; the newest of each
+  /// broker.
+  private var remembered: [Watched] = []
   /// Addresses that have answered this process.
   private var witnesses: Set<String> = []
   private var lastLine = 0
@@ -132,6 +148,13 @@ public struct BrokerProbe: Sendable {
   /// Lives that are thought to be over.
   public var gone: [Subject] { watched.filter(\.isGone).map(\.subject) }
 
+  /// Of those, the ones whose address does not answer: what answers is mostly a new process.
+  public var missing: [Subject] {
+    watched.filter { watched in
+      if case .up = watched.state { false } else { watched.isGone }
+    }.map(\.subject)
+  }
+
   // MARK: Who is watched
 
   /// From now on these are watched, and no others. Lives that were watched go on as they were.
@@ -143,14 +166,29 @@ public struct BrokerProbe: Sendable {
       if let known = watched.first(where: { $0.subject == subject }) {
         next.append(known)
       } else {
-        next.append(Watched(subject: subject, state: .idle(until: now)))
+        next.append(resumed(subject, at: now))
       }
     }
     for old in watched where !next.contains(where: { $0.subject == old.subject }) {
       drop(old, into: &effects)
+      remembered.removeAll { $0.subject.id == old.subject.id }
+      if old.refusals > 0 { remembered.append(old) }
     }
     watched = next
     advance(at: now, into: &effects)
+  }
+
+  /// A life that is watched from now on. A row of refusals goes on where it was left: who watched
+  /// the controller is often the next one, in the middle of proving that the old one is gone.
+  private func resumed(_ subject: Subject, at now: Instant) -> Watched {
+    var new = Watched(subject, at: now)
+    guard let old = remembered.first(where: { $0.subject == subject }) else { return new }
+    new.wasGone = old.isGone || old.wasGone
+    if now.milliseconds(since: old.lastRefusal) <= Self.rowLivesMs {
+      new.refusals = old.refusals
+      new.firstRefusal = old.firstRefusal
+    }
+    return new
   }
 
   /// A life that was declared over has shown that it is not: the declaration was wrong.
@@ -160,7 +198,13 @@ public struct BrokerProbe: Sendable {
       let index = watched.firstIndex(where: { $0.subject.id == id && $0.subject.epoch == epoch })
     else { return }
     watched[index].goneAt = nil
+    watched[index].wasGone = false
     watched[index].refusals = 0
+  }
+
+  /// Something else of this process has reached the address: it is a witness from now on.
+  public mutating func noteReached(host: String, port: UInt16) {
+    witnesses.insert("\(host):\(port)")
   }
 
   // MARK: What lines tell
@@ -170,6 +214,7 @@ public struct BrokerProbe: Sendable {
     witnesses.insert(watched[index].subject.address)
     watched[index].state = .up(line, since: now)
     watched[index].refusals = 0
+    watched[index].wasGone = false
     advance(at: now, into: &effects)
   }
 
@@ -214,14 +259,16 @@ public struct BrokerProbe: Sendable {
   private mutating func refused(_ index: Int, at now: Instant, into effects: inout [Effect]) {
     if watched[index].refusals == 0 { watched[index].firstRefusal = now }
     watched[index].refusals += 1
+    watched[index].lastRefusal = now
     watched[index].state = .idle(until: now.advanced(milliseconds: Self.pauseMs))
     let span = now.milliseconds(since: watched[index].firstRefusal)
-    guard watched[index].refusals >= Self.provingRefusals, span >= Self.provingMs else { return }
+    let isProof = watched[index].refusals >= Self.provingRefusals && span >= Self.provingMs
+    guard isProof || watched[index].wasGone else { return }
     // It is looked at on, less often: a registration outlives its process by a session.
     watched[index].state = .idle(until: now.advanced(milliseconds: 10 * Self.pauseMs))
     guard !watched[index].isGone else { return }
     watched[index].goneAt = now
-    counts.confirmed += 1
+    if !watched[index].wasGone { counts.confirmed += 1 }
     effects.append(.confirmed(watched[index].subject))
   }
 
@@ -259,6 +306,7 @@ public struct BrokerProbe: Sendable {
 
   private mutating func revoke(_ index: Int, into effects: inout [Effect]) {
     watched[index].goneAt = nil
+    watched[index].wasGone = false
     counts.falseSuspicions += 1
     effects.append(.revoked(watched[index].subject))
   }

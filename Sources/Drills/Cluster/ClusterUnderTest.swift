@@ -30,6 +30,10 @@ public protocol ClusterUnderTest: Sendable {
   var mode: String { get }
   /// What the cluster is, in a few words, for reports.
   var label: String { get }
+  /// Which build its processes are of, as far as that is known, so that reports can be compared.
+  var build: String { get }
+  /// Settings that differ from the cluster's own, by key.
+  var settings: [String: String] { get }
   var bootstrap: String { get }
   /// ZooKeeper's connect string; nil in KRaft mode, and when it was not given.
   var coordination: String? { get }

@@ -10,6 +10,7 @@ import Settings
 /// The file is a properties file:
 /// ```
 /// mode = zookeeper
+/// build = Apache Kafka 3.9.0
 /// members = broker-1, broker-2, broker-3, coordinator-1
 /// broker-2.id = 102
 /// start = systemctl start kafka@{number}
@@ -25,6 +26,8 @@ import Settings
 public struct CommandCluster: ClusterUnderTest {
   public let mode: String
   public let label: String
+  public let build: String
+  public let settings: [String: String] = [:]
   public let bootstrap: String
   public let coordination: String?
   public let members: [DrillMember]
@@ -43,6 +46,7 @@ public struct CommandCluster: ClusterUnderTest {
       throw DrillProblem("\(file): mode=\(mode): must be zookeeper or kraft")
     }
     label = properties["label"] ?? bootstrap
+    build = properties["build"] ?? "not known"
     var found: [DrillMember] = []
     for name in (properties["members"] ?? "").split(separator: ",") {
       found.append(try Self.member(name.trimmingCharacters(in: .whitespaces), properties, file))

@@ -34,6 +34,18 @@ public final class LocalClusterUnderTest: ClusterUnderTest {
     }.map { "\($0.1) \($0.0)\($0.1 == 1 ? "" : "s")" }.joined(separator: ", ")
   }
   public var bootstrap: String { cluster.plan.bootstrap }
+  /// When the broker's executable was built: versions stay the same for long.
+  public var build: String {
+    let path = cluster.executables.appending(path: "jackdaw-broker").path
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    let date = (attributes?[.modificationDate] as? Date)?.formatted(.iso8601)
+    return "jackdaw" + (date.map { ", built \($0)" } ?? "")
+  }
+  public var settings: [String: String] {
+    var all = cluster.plan.brokerSettings
+    for (key, value) in cluster.plan.coordinatorSettings { all["coordinator: \(key)"] = value }
+    return all
+  }
   public var coordination: String? {
     cluster.plan.mode == .zookeeper ? cluster.plan.connect : nil
   }

@@ -30,8 +30,10 @@ extension DrillReport {
     mustHold = drill.mustHold
     mode = run.cluster.mode
     cluster = run.cluster.label
-    build = "jackdaw"
-    settings = drill.brokerSettings
+    build = run.cluster.build
+    settings = run.cluster.settings
+    settings["clients"] =
+      Librdkafka.executable == nil ? "our own" : "our own, and librdkafka (kcat)"
     valid = !condemned && checks.allSatisfy(\.holds)
     durationMs = window.upperBound.milliseconds(since: start)
     events = run.timeline.events.map {
@@ -128,7 +130,8 @@ extension DrillReport {
     let sliceMs: Int64 = 100
     var slices: [Int64: [Double]] = [:]
     for operation in history.operations where operation.outcome == .ok {
-      guard case .sent? = operation.accesses.first else { continue }
+      // One record each: whole batches by another process say nothing about a write.
+      guard operation.accesses.count == 1, case .sent? = operation.accesses.first else { continue }
       let slice = operation.invoked.milliseconds(since: start) / sliceMs
       let took = operation.completed.nanoseconds - operation.invoked.nanoseconds
       slices[slice, default: []].append(Double(took) / 1_000_000)

@@ -8,7 +8,7 @@ public struct FailoverOptions: Sendable {
   public enum Victim: String, Sendable, CaseIterable {
     /// The broker that leads a partition, another partition each time.
     case leader
-    /// The broker that is the controller of a cluster in ZooKeeper mode.
+    /// The broker that is the controller too: in ZooKeeper mode, or with both roles in a process.
     case controller
   }
 
@@ -33,6 +33,8 @@ public struct FailoverReport: Sendable, Codable {
   public var milliseconds: [Int64]
   /// Of each kill, the same for the first of them.
   public var toFirstMilliseconds: [Int64]
+  /// The same kills with what happened in between.
+  public var kills: [FailoverKill]
   public var quietMs: Int64
   public var acknowledged: Int
   public var unknown: Int
@@ -55,11 +57,17 @@ public struct FailoverReport: Sendable, Codable {
       }
       return "  \(name): " + parts.joined(separator: ", ")
     }
-    return [
+    var text = [
       "\(milliseconds.count) kills of the \(victim), \(mode) mode, after \(quietMs / 1000) s of "
         + "load",
       line("all partitions of the victim write again", milliseconds),
       line("the first of them", toFirstMilliseconds),
+    ]
+    for kind in FailoverStep.Kind.allCases {
+      let firsts = kills.compactMap { kill in kill.steps.first { $0.kind == kind }?.atMs }
+      if !firsts.isEmpty { text.append(line("first \(kind.rawValue)", firsts)) }
+    }
+    return text + [
       "  writes: \(acknowledged) acknowledged, \(unknown) unknown",
       "  processes taken for gone: \(confirmed), wrongly: \(falseSuspicions)",
     ]
@@ -82,8 +90,9 @@ public struct FailoverMeasurement: Sendable {
   }
 
   public func run() async throws -> FailoverReport {
-    guard options.victim == .leader || cluster.mode == "zookeeper" else {
-      throw DrillProblem("in KRaft mode the controller leads no partitions; measure leaders")
+    guard options.victim == .leader || cluster.members(.controller).isEmpty else {
+      throw DrillProblem(
+        "controllers with processes of their own lead no partitions; measure leaders")
     }
     let timeline = Timeline { _ in }
     try cluster.up(tell)
@@ -105,8 +114,7 @@ public struct FailoverMeasurement: Sendable {
 
   private func measure(_ run: DrillRun) async throws -> FailoverReport {
     let stop = StopSignal()
-    var times: [(first: Int64, last: Int64)] = []
-    var killed: [String] = []
+    var kills: [FailoverKill] = []
     var failure: (any Error)?
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await run.monitor.run(until: stop) }
@@ -122,10 +130,9 @@ public struct FailoverMeasurement: Sendable {
         }
         await run.pause(forMs: options.quietMs)
         for round in 0..<options.kills {
-          let (victim, time) = try await kill(run, Int32(round))
-          killed.append(victim)
-          times.append(time)
-          tell("kill \(round + 1), \(victim): \(time.first) ms, all \(time.last) ms")
+          let kill = try await kill(run, Int32(round))
+          kills.append(kill)
+          tell("kill \(round + 1), \(kill.text)")
         }
       } catch { failure = error }
       stop.stop()
@@ -134,24 +141,23 @@ public struct FailoverMeasurement: Sendable {
     if let failure { throw failure }
     let verdicts = suspicions()
     return FailoverReport(
-      mode: cluster.mode, victim: options.victim.rawValue, milliseconds: times.map(\.last),
-      toFirstMilliseconds: times.map(\.first), quietMs: options.quietMs,
+      mode: cluster.mode, victim: options.victim.rawValue, milliseconds: kills.map(\.toAllMs),
+      toFirstMilliseconds: kills.map(\.toFirstMs), kills: kills, quietMs: options.quietMs,
       acknowledged: run.recorder.records.acknowledged, unknown: run.recorder.records.unknown,
       confirmed: verdicts.confirmed,
       falseSuspicions: verdicts.wrong + (options.kills == 0 ? verdicts.confirmed : 0))
   }
 
   /// One kill, and the healing that the next one needs.
-  private func kill(
-    _ run: DrillRun, _ round: Int32
-  ) async throws -> (String, (first: Int64, last: Int64)) {
+  private func kill(_ run: DrillRun, _ round: Int32) async throws -> FailoverKill {
+    let controller = try? await run.controller()
     let victim =
       options.victim == .controller
       ? try await run.controller() : try await run.leader(of: round % run.target.partitions)
     guard let sample = run.monitor.latest else { throw DrillProblem("no metadata") }
     let led = sample.partitions.indices.filter { sample.partitions[$0].leader == victim.number }
       .map { Int32($0) }
-    let start = Clock.now()
+    let (start, wallStart) = (Clock.now(), Clock.wallNow())
     try cluster.kill(victim)
     var seen: [Instant] = []
     await run.wait(upToMs: options.limitMs) {
@@ -161,7 +167,12 @@ public struct FailoverMeasurement: Sendable {
     }
     let isComplete = seen.count == led.count
     let times = seen.map { $0.milliseconds(since: start) }
-    let last = isComplete ? times.max() ?? 0 : options.limitMs
+    var result = FailoverKill(
+      victim: victim.name, wasController: victim == controller,
+      toFirstMs: times.min() ?? options.limitMs,
+      toAllMs: isComplete ? times.max() ?? 0 : options.limitMs, steps: [])
+    result.steps = steps(
+      of: KillTimeline(victim: victim.number, killed: wallStart), result, led, start, run)
     try cluster.start(victim)
     // The old registration may still be in the ISR: it must have left before it is full again.
     await run.pause(forMs: 500)
@@ -169,7 +180,32 @@ public struct FailoverMeasurement: Sendable {
       throw DrillProblem("\(victim.name) did not come back into the ISR")
     }
     await run.pause(forMs: 500)
-    return (victim.name, (times.min() ?? options.limitMs, last))
+    return result
+  }
+
+  /// What the members' logs, the metadata and the writes tell of a kill, in the order of time.
+  private func steps(
+    of timeline: KillTimeline, _ kill: FailoverKill, _ led: [Int32], _ start: Instant,
+    _ run: DrillRun
+  ) -> [FailoverStep] {
+    var steps: [FailoverStep] = []
+    for member in cluster.members where member.name != kill.victim {
+      let log = cluster.logText(of: member) ?? ""
+      steps += timeline.steps(in: log, of: member.name, limitMs: kill.toAllMs)
+    }
+    let seen = run.monitor.first(from: start) { sample in
+      led.allSatisfy { index in
+        let leader = sample.partitions[Int(index)].leader
+        return leader >= 0 && leader != timeline.victim
+      }
+    }
+    if let seen {
+      steps.append(FailoverStep(.seen, by: "client", atMs: seen.milliseconds(since: start)))
+    }
+    steps.append(FailoverStep(.firstWrite, by: "client", atMs: kill.toFirstMs))
+    steps.append(FailoverStep(.allWrite, by: "client", atMs: kill.toAllMs))
+    return steps.enumerated().sorted { ($0.element.atMs, $0.offset) < ($1.element.atMs, $1.offset) }
+      .map(\.element)
   }
 
   /// What the members' logs say of processes that they took for gone.

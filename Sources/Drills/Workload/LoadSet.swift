@@ -23,6 +23,8 @@ public struct LoadSet: Sendable {
   public var seed: UInt64
   /// Between two operations of a znode session.
   public var znodePauseMs: Int64 = 5
+  /// librdkafka's command-line tool, which joins in; nil: our own clients alone.
+  var kcat: String?
 
   public init(
     _ load: DrillLoad, bootstrap: String, coordination: String?, target: LoadTarget,
@@ -42,6 +44,7 @@ public struct LoadSet: Sendable {
       load, bootstrap: cluster.bootstrap, coordination: cluster.coordination, target: run.target,
       replicationFactor: Int16(min(3, cluster.members(.broker).count)), recorder: run.recorder,
       seed: seed)
+    kcat = Librdkafka.executable
   }
 
   /// Runs the loads of some kinds; returns when `stop` has been asked for and what was under way is
@@ -77,24 +80,35 @@ public struct LoadSet: Sendable {
   }
 
   private var producers: [any Workload] {
-    (0..<load.producers).map { _ in
+    let own: [any Workload] = (0..<load.producers).map { _ in
       ProducerLoad(
         bootstrap: bootstrap, target: target, recorder: recorder, acks: load.acks,
         recordsPerSecond: load.recordsPerSecond)
     }
+    guard load.producers > 0, let kcat else { return own }
+    return own + [
+      LibrdkafkaProducerLoad(
+        bootstrap: bootstrap, target: target, recorder: recorder, executable: kcat, acks: load.acks)
+    ]
   }
 
   private var consumers: [any Workload] {
-    guard load.groupMembers > 0 else { return [] }
     let group = "\(target.topic)-group"
-    let members: [any Workload] = (0..<load.groupMembers).map { number in
+    var all: [any Workload] = (0..<load.groupMembers).map { number in
       GroupConsumerLoad(
         bootstrap: bootstrap, target: target, group: group, member: "member-\(number)",
         recorder: recorder)
     }
-    return members + [
-      GroupOffsetLoad(bootstrap: bootstrap, target: target, group: group, recorder: recorder)
-    ]
+    if load.groupMembers > 0 {
+      all.append(
+        GroupOffsetLoad(bootstrap: bootstrap, target: target, group: group, recorder: recorder))
+    }
+    if load.producers > 0, let kcat {
+      all.append(
+        LibrdkafkaConsumerLoad(
+          target: target, bootstrap: bootstrap, recorder: recorder, executable: kcat))
+    }
+    return all
   }
 
   private var znodeSessions: [any Workload] {
