@@ -35,6 +35,7 @@ public enum ToolCatalogue {
     ConsoleProducerTool(),
     ConsoleConsumerTool(),
     ConfigsTool(),
+    ClientMetricsTool(),
     AclsTool(),
     ConsumerGroupsTool(),
     GetOffsetsTool(),

@@ -33,7 +33,8 @@ import Testing
       "MetadataLog>LogStorage", "MetadataLog>Transport", "MetadataLog>KafkaTransport",
       "FaultProxy>Transport", "Drills>LocalCluster", "Benchmarks>LocalCluster",
       "CommandLineTools>Drills", "CommandLineTools>Benchmarks", "Authorization>Metadata",
-      "Authorization>Control", "Quotas>Metadata", "BrokerNode>ServerProcess",
+      "Authorization>Control", "Quotas>Metadata",
+      "Control>Quotas", "ClientTelemetry>Metadata", "BrokerNode>ServerProcess",
       "ControllerNode>ServerProcess", "CoordinatorNode>ServerProcess",
     ]
     for module in SourceTree.modules.values {
