@@ -46,8 +46,8 @@ let modules: [Module] = [
   Module(
     name: "Control", layer: 3,
     uses: [
-      "Values", "Bytes", "Containers", "Decision", "Metadata", "KafkaProtocol", "KafkaMessages",
-      "KafkaRecords",
+      "Values", "Bytes", "Containers", "Decision", "Metadata", "Quotas", "KafkaProtocol",
+      "KafkaMessages", "KafkaRecords",
     ]),
   Module(
     name: "Authorization", layer: 3,
@@ -61,6 +61,9 @@ let modules: [Module] = [
     tests: ["Records"]),
   Module(
     name: "Quotas", layer: 3, uses: ["Values", "Metadata"], tests: ["KafkaRecords"]),
+  Module(
+    name: "ClientTelemetry", layer: 3, uses: ["Values", "Bytes", "Metadata", "KafkaProtocol"],
+    tests: ["KafkaRecords"]),
   Module(name: "Histories", layer: 3, uses: ["Values"]),
   // 4 input and output
   Module(
@@ -85,7 +88,7 @@ let modules: [Module] = [
     uses: [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaTransport", "LogStorage", "Metadata",
-      "Control", "Authorization", "Raft",
+      "Control", "Authorization", "ClientTelemetry", "Raft",
     ]),
   Module(name: "HTTP", layer: 4, uses: ["Values", "Bytes", "Platform", "Telemetry", "Transport"]),
   Module(
@@ -124,7 +127,7 @@ let modules: [Module] = [
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
       "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
-      "Authorization", "Quotas",
+      "Authorization", "Quotas", "ClientTelemetry",
     ],
     tests: ["KafkaClient"]),
   Module(

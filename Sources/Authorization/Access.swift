@@ -155,8 +155,10 @@ public enum AccessGate {
     return (rest, restriction)
   }
 
-  /// What anybody may ask: the protocol itself, and what is about the asker's own tokens only.
+  /// What anybody may ask: the protocol itself, and what is about the asker alone: its own tokens,
+  /// its own metrics.
   public static let open: Set<ApiKey> = [
-    .apiVersions, .renewDelegationToken, .expireDelegationToken, .describeDelegationToken,
+    .apiVersions, .getTelemetrySubscriptions, .pushTelemetry, .renewDelegationToken,
+    .expireDelegationToken, .describeDelegationToken,
   ]
 }

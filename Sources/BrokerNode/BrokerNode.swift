@@ -45,7 +45,7 @@ public final class BrokerNode: Sendable {
     let identity = try membership.identify(logs)
     services = BrokerServices(
       identity, config: config, apis: membership.apis, io: io, loopCount: parts.loops.loops.count,
-      sabotage: sabotage)
+      sabotage: sabotage, telemetry: try Self.receiver(config, identity))
     link.attach(services)
     services.membership = membership
     try wire()
@@ -62,6 +62,19 @@ public final class BrokerNode: Sendable {
       )
     } catch {
       throw StartupError("threads not started: \(error)")
+    }
+  }
+
+  private static func receiver(
+    _ config: BrokerConfig, _ identity: ClusterIdentity
+  ) throws(StartupError) -> TelemetryReceiver? {
+    let settings = config.clientTelemetry
+    guard settings.isEnabled else { return nil }
+    do throws(SystemError) {
+      return try TelemetryReceiver(
+        maxBytes: settings.maxBytes, directory: settings.directory, metrics: identity.metrics)
+    } catch {
+      throw StartupError("jackdaw.client.telemetry.directory: \(error)")
     }
   }
 
@@ -105,6 +118,7 @@ public final class BrokerNode: Sendable {
   private func open() throws {
     loadLogs()
     let endpoints = try listen()
+    services.observeConfig { [weak self] in self?.limitConnections($0) }
     BrokerGauges.register(services)
     startGroups()
     try membership.join(services, endpoints: endpoints)
@@ -164,6 +178,24 @@ public final class BrokerNode: Sendable {
     }
   }
 
+  private static func overrides(_ network: BrokerConfig.Network) -> [IPAddress: Int] {
+    var overrides: [IPAddress: Int] = [:]
+    for (host, limit) in network.maxConnectionsPerIPOverrides {
+      if let ip = IPAddress(host) { overrides[ip] = limit }
+    }
+    return overrides
+  }
+
+  /// Limits that were changed while the broker runs.
+  private func limitConnections(_ config: BrokerConfig) {
+    let network = config.network
+    for server in servers.withLock({ $0 }) {
+      server.setLimits(
+        maxConnections: network.maxConnections, perIP: network.maxConnectionsPerIP,
+        overrides: Self.overrides(network))
+    }
+  }
+
   private func options(_ listener: Listener) -> ServerOptions {
     let network = services.config.network
     var options = ServerOptions()
@@ -171,8 +203,9 @@ public final class BrokerNode: Sendable {
     options.backlog = Int32(clamping: network.listenBacklog)
     options.maxConnections = network.maxConnections
     options.maxConnectionsPerIP = network.maxConnectionsPerIP
-    for (host, limit) in network.maxConnectionsPerIPOverrides {
-      if let ip = IPAddress(host) { options.perIPOverrides[ip] = limit }
+    options.perIPOverrides = Self.overrides(network)
+    options.admission = { [services] address, now in
+      services.connections.admit(address, to: listener.name, at: now)
     }
     options.limits.maxFrameBytes = network.requestMaxBytes
     options.limits.idleTimeoutMs = max(0, network.connectionsMaxIdleMs)

@@ -32,6 +32,9 @@ final class BrokerServices: Sendable {
   let sabotage: Sabotage?
   let throttle: ClientThrottle
   let autoTopicCreation = AutoTopicCreation()
+  let connections: ConnectionGate
+  /// Nil: nobody takes what clients tell of themselves.
+  let telemetry: TelemetryReceiver?
   /// Knows which controllers are real.
   let controllerGate = ControllerGate()
 
@@ -51,11 +54,12 @@ final class BrokerServices: Sendable {
     var channel: (any ControllerChannel)?
     var producerIDs: ProducerIDBlocks?
     var membership: (any ClusterMembership)?
+    var configObserver: (@Sendable (BrokerConfig) -> Void)?
   }
 
   init(
     _ identity: ClusterIdentity, config: BrokerConfig, apis: ApiTable, io: IOPool, loopCount: Int,
-    sabotage: Sabotage? = nil
+    sabotage: Sabotage? = nil, telemetry: TelemetryReceiver? = nil
   ) {
     brokerID = identity.brokerID
     clusterID = identity.clusterID
@@ -64,11 +68,13 @@ final class BrokerServices: Sendable {
     self.apis = apis
     self.io = io
     self.sabotage = sabotage
+    self.telemetry = telemetry
     let queued = config.network.queuedMaxRequestBytes
     inputBudget = queued > 0 ? InputBudget(bytes: queued) : nil
     metrics = BrokerMetrics(loopCount: loopCount, registry: identity.metrics)
     throttle = ClientThrottle(
       sampleCount: config.clientQuotas.sampleCount, sampleMs: config.clientQuotas.sampleMs)
+    connections = ConnectionGate(config)
     authorizer = StandardAuthorizer(config.authorization)
     liveConfig = Mutex(config)
   }
@@ -132,9 +138,16 @@ final class BrokerServices: Sendable {
       let own = image.configs[.broker("\(brokerID.rawValue)")]
       let updated = config.applying(dynamicDefaults: defaults, dynamicBroker: own)
       liveConfig.withLock { $0 = updated }
+      connections.take(updated)
+      attached.withLock { $0.configObserver }?(updated)
       for warning in updated.warnings { Log("config").warn(warning) }
     }
     replicas.configChanged(resource)
+  }
+
+  /// Calls `observer` with the configuration whenever it changes.
+  func observeConfig(_ observer: @escaping @Sendable (BrokerConfig) -> Void) {
+    attached.withLock { $0.configObserver = observer }
   }
 
   /// The effective settings of a topic.

@@ -36,6 +36,7 @@ public enum ToolCatalogue {
     ConsoleProducerTool(),
     ConsoleConsumerTool(),
     ConfigsTool(),
+    ClientMetricsTool(),
     AclsTool(),
     ConsumerGroupsTool(),
     GetOffsetsTool(),

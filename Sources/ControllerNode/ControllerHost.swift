@@ -106,7 +106,8 @@ final class ControllerHost {
     lastID += 1
     askers[lastID] = asker
     let principal = Principal(type: asker.principal.type, name: asker.principal.name)
-    let context = RequestContext(version: asker.version, principal: principal)
+    let context = RequestContext(
+      version: asker.version, principal: principal, clientID: asker.clientID ?? "")
     take(.request(id: lastID, request, context))
   }
 

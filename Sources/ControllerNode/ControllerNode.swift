@@ -172,6 +172,8 @@ extension ControllerNode {
     options.tokenMaxLifetimeMs = config.delegationTokens.maxLifetimeMs
     options.tokenExpiryTimeMs = config.delegationTokens.expiryTimeMs
     options.tokenExpiryCheckIntervalMs = config.delegationTokens.expiryCheckIntervalMs
+    options.mutationSampleCount = config.clientQuotas.mutationSampleCount
+    options.mutationSampleMs = config.clientQuotas.mutationSampleMs
     options.hooks = Self.hooks(config)
     options.controllerIDs = config.quorum.voters.map { BrokerID($0.id) }
     return options

@@ -8,6 +8,8 @@ public enum QuotaKind: String, CaseIterable, Sendable {
   case produce = "producer_byte_rate"
   /// Bytes of Fetch responses a second.
   case fetch = "consumer_byte_rate"
+  /// Percent of one thread's time; 200 is all the time of two threads (KIP-124).
+  case request = "request_percentage"
 }
 
 /// The rates of all clients of one broker, against the limits of the metadata.
@@ -25,6 +27,8 @@ public struct ClientQuotas: Sendable {
 
   private var rates: [Meter: SampledRate] = [:]
   private var limits = ClientQuotasImage()
+  /// The kinds that anybody has a limit of.
+  private var limited: Set<QuotaKind> = []
   private let count: Int
   private let widthMs: Int64
   private var sweptAt: Instant = .zero
@@ -43,31 +47,21 @@ public struct ClientQuotas: Sendable {
   public var isLimiting: Bool { !limits.isEmpty }
 
   /// Takes the limits over. Rates that were measured go on being measured.
-  public mutating func take(_ image: ClientQuotasImage) { limits = image }
+  public mutating func take(_ image: ClientQuotasImage) {
+    limits = image
+    limited = Set(
+      QuotaKind.allCases.filter { kind in
+        image.entities.contains { image[$0][kind.rawValue] != nil }
+      })
+  }
+
+  /// Whether anybody has a limit of this kind.
+  public func isLimiting(_ kind: QuotaKind) -> Bool { limited.contains(kind) }
 
   /// The limit that counts for a client, and who shares it; nil without any.
-  public func limit(
-    _ kind: QuotaKind, user: String, clientID: String
-  ) -> (limit: Double, user: String?, clientID: String?)? {
-    typealias Candidate = (entity: [(String, String?)], user: String?, clientID: String?)
-    let candidates: [Candidate] = [
-      ([("user", user), ("client-id", clientID)], user, clientID),
-      ([("user", user), ("client-id", nil)], user, clientID),
-      ([("user", user)], user, nil),
-      ([("user", nil), ("client-id", clientID)], user, clientID),
-      ([("user", nil), ("client-id", nil)], user, clientID),
-      ([("user", nil)], user, nil),
-      ([("client-id", clientID)], nil, clientID),
-      ([("client-id", nil)], nil, clientID),
-    ]
-    for candidate in candidates {
-      let entity = QuotaEntity(
-        candidate.entity.map { QuotaEntity.Part(type: $0.0, name: $0.1) })
-      if let limit = limits[entity][kind.rawValue] {
-        return (limit, candidate.user, candidate.clientID)
-      }
-    }
-    return nil
+  public func limit(_ kind: QuotaKind, user: String, clientID: String) -> QuotaLimit? {
+    guard limited.contains(kind) else { return nil }
+    return limits.limit(kind.rawValue, user: user, clientID: clientID)
   }
 
   /// Notes what a client has used.
@@ -83,7 +77,8 @@ public struct ClientQuotas: Sendable {
     rate.record(amount, at: now)
     let wait = rate.excessMs(over: found.limit, at: now)
     rates[meter] = rate
-    return wait
+    // Requests are small: whoever is over is heard again in a window, and judged again.
+    return kind == .request ? min(wait, widthMs) : wait
   }
 
   /// Notes what a client is about to get, unless that would be too much.

@@ -82,10 +82,43 @@ extension BrokerConfig {
   public struct ClientQuotas: Sendable {
     public let sampleCount: Int
     public let sampleMs: Int64
+    /// Of what clients create and delete (KIP-599).
+    public let mutationSampleCount: Int
+    public let mutationSampleMs: Int64
 
     init(_ values: ConfigValues) {
+      mutationSampleCount = values.int("controller.quota.window.num")
+      mutationSampleMs = values.int64("controller.quota.window.size.seconds") * 1000
       sampleCount = values.int("quota.window.num")
       sampleMs = values.int64("quota.window.size.seconds") * 1000
+    }
+  }
+}
+
+extension BrokerConfig {
+  /// What clients may tell of themselves (KIP-714).
+  public struct ClientTelemetry: Sendable {
+    public let isEnabled: Bool
+    /// Nil: what they tell is shown, and kept nowhere.
+    public let directory: String?
+    public let maxBytes: Int
+
+    /// - Throws: `SettingsError` in ZooKeeper mode, which has no subscriptions, and for a directory
+    ///   that nothing would be written to.
+    init(_ values: ConfigValues, isKRaft: Bool) throws(SettingsError) {
+      isEnabled = values.bool("jackdaw.client.telemetry.enable")
+      directory = values.name("jackdaw.client.telemetry.directory")
+      maxBytes = values.int("telemetry.max.bytes")
+      guard !isEnabled || isKRaft else {
+        throw SettingsError(
+          "subscriptions to clients' metrics exist in KRaft mode only: remove this key",
+          key: "jackdaw.client.telemetry.enable", value: "true")
+      }
+      if let directory, !isEnabled {
+        throw SettingsError(
+          "nothing is written without jackdaw.client.telemetry.enable=true",
+          key: "jackdaw.client.telemetry.directory", value: directory)
+      }
     }
   }
 }

@@ -77,6 +77,10 @@ extension BrokerConfig {
     public let maxConnectionsPerIP: Int
     /// Limits by address text.
     public let maxConnectionsPerIPOverrides: [String: Int]
+    /// Connections a second; nil for no limit.
+    public let maxConnectionRate: Int?
+    /// The same for single listeners, by their names in capitals.
+    public let maxConnectionRates: [String: Int]
     /// Negative for never.
     public let connectionsMaxIdleMs: Int64
     public let connectionSetupTimeoutMs: Int64
@@ -127,6 +131,10 @@ extension BrokerConfig {
       maxConnectionsPerIP = values.int("max.connections.per.ip")
       maxConnectionsPerIPOverrides = try Self.perIP(
         values.text("max.connections.per.ip.overrides") ?? "")
+      let rate = values.int("max.connection.creation.rate")
+      maxConnectionRate = rate == Int32.max ? nil : rate
+      maxConnectionRates = values.integersByListener("max.connection.creation.rate")
+        .mapValues { Int($0) }
       connectionsMaxIdleMs = values.int64("connections.max.idle.ms")
       connectionSetupTimeoutMs = values.int64("socket.connection.setup.timeout.ms")
       connectionSetupTimeoutMaxMs = values.int64("socket.connection.setup.timeout.max.ms")

@@ -28,6 +28,7 @@ public struct BrokerConfig: Sendable {
   public let delegationTokens: DelegationTokens
   public let failureDetection: FailureDetection
   public let clientQuotas: ClientQuotas
+  public let clientTelemetry: ClientTelemetry
   /// What topics without overrides of their own are configured with.
   public let topicDefaults: TopicConfig
 
@@ -66,6 +67,7 @@ public struct BrokerConfig: Sendable {
     let isKRaft = quorum.isBroker || quorum.isController
     authorization = try Authorization(values, isKRaft: isKRaft)
     clientQuotas = ClientQuotas(values)
+    clientTelemetry = try ClientTelemetry(values, isKRaft: isKRaft)
     delegationTokens = try DelegationTokens(values, isKRaft: isKRaft)
     failureDetection =
       FailureDetection(rawValue: values.name("jackdaw.failure.detection") ?? "") ?? .fast
@@ -88,12 +90,17 @@ public struct BrokerConfig: Sendable {
     func usable(_ layer: [String: String]) -> [String: String] {
       var kept = layer
       for key in layer.keys.sorted() {
-        guard let text = layer[key], let entry = ConfigTable.broker[key] else { continue }
+        guard let text = layer[key], let entry = ConfigTable.broker[Self.baseName(key)],
+          entry.name == key || ConfigValues.perListener.contains(entry.name)
+        else { continue }
         do {
           guard entry.update != .fixed else {
             throw SettingsError("cannot be changed while the broker runs", key: key)
           }
-          merged.set(key, try entry.parse(text, origin: .dynamic))
+          let value = try entry.parse(text, origin: .dynamic)
+          if entry.name == key { merged.set(key, value) } else {
+            merged.set(entry.name, value, listener: key)
+          }
         } catch {
           complaints.append("\(error)")
           kept[key] = nil
@@ -132,7 +139,15 @@ public struct BrokerConfig: Sendable {
       if case .withoutEffect(let reason) = key.status, value != key.defaultValue {
         warnings.append("\(setting.origin): \(setting.key) has no effect: \(reason)")
       }
-      if key.name == setting.key { values.set(key.name, value) }
+      if key.name == setting.key {
+        values.set(key.name, value)
+      } else if ConfigValues.perListener.contains(key.name) {
+        values.set(key.name, value, listener: setting.key)
+      } else if setting.key.hasPrefix("listener.name."), key.status == .honoured {
+        warnings.append(
+          "\(setting.origin): \(setting.key) has no effect: \(key.name) is the same for all "
+            + "listeners")
+      }
     }
     if values.list("process.roles").isEmpty {
       for setting in sources.settings where ConfigTable.isForKRaftOnly(setting.key) {
@@ -182,6 +197,24 @@ struct ConfigValues: Sendable {
   }
 
   subscript(key: String) -> ConfigValue { values[key] ?? .null }
+
+  /// Keys that a listener can have a value of its own for.
+  static let perListener: Set<String> = ["max.connection.creation.rate"]
+  private var byListener: [String: [String: ConfigValue]] = [:]
+
+  /// - Parameter full: `listener.name.<listener>.<key>`
+  mutating func set(_ key: String, _ value: ConfigValue, listener full: String) {
+    let name = full.split(separator: ".", maxSplits: 3)[2].uppercased()
+    byListener[key, default: [:]][name] = value
+  }
+
+  /// What listeners have of their own, by their names in capitals.
+  func integersByListener(_ key: String) -> [String: Int64] {
+    (byListener[key] ?? [:]).compactMapValues { value in
+      if case .integer(let value) = value { return value }
+      return nil
+    }
+  }
 
   mutating func set(_ key: String, _ value: ConfigValue) {
     values[key] = value

@@ -21,10 +21,10 @@ extension ConfigTable {
       How often handing over is tried.
     controlled.shutdown.retry.backoff.ms long 5000 * fixed medium +
       Pause between those tries.
-    controller.quota.window.num int 11 1.. fixed low -
-      mutation quotas are not enforced yet, so nothing reads this
-    controller.quota.window.size.seconds int 1 1.. fixed low -
-      mutation quotas are not enforced yet, so nothing reads this
+    controller.quota.window.num int 11 1.. fixed low +
+      Windows in which clients with a quota may save up partitions to create and delete.
+    controller.quota.window.size.seconds int 1 1.. fixed low +
+      How long one of these windows is.
     controller.socket.timeout.ms int 30000 * fixed medium +
       How long the controller waits for a broker's answer.
     create.topic.policy.class.name class null * fixed low !

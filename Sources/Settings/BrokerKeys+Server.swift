@@ -21,6 +21,10 @@ extension ConfigTable {
       A connection idle for so long is closed.
     control.plane.listener.name string null * fixed high !
       a separate listener for the controller is not supported yet
+    jackdaw.client.telemetry.directory string null * fixed low +
+      Where clients' metrics are written, a line of JSON for each push; nowhere when absent.
+    jackdaw.client.telemetry.enable bool false * fixed low +
+      Whether clients may push their metrics (KIP-714), which are then shown with the broker's own.
     jackdaw.controller.quorum.auto.join.enable bool false * fixed low +
       Whether a controller that is no voter of a dynamic quorum makes itself one.
     jackdaw.failure.detection string fast {fast,session} fixed low +
@@ -43,8 +47,8 @@ extension ConfigTable {
       Which security protocol each listener name speaks.
     listeners string PLAINTEXT://:9092 * broker high +
       Names, hosts and ports this broker listens on.
-    max.connection.creation.rate int 2147483647 0.. cluster medium -
-      the rate of new connections is not limited yet
+    max.connection.creation.rate int 2147483647 0.. cluster medium +
+      The most connections a second that this broker, or one of its listeners, takes.
     max.connections int 2147483647 0.. cluster medium +
       The most connections this broker holds.
     max.connections.per.ip int 2147483647 0.. cluster medium +
@@ -83,8 +87,8 @@ extension ConfigTable {
       The largest request that is read.
     socket.send.buffer.bytes int 102400 * fixed high +
       Send buffer of client connections; -1 leaves it to the system.
-    telemetry.max.bytes int 1048576 1.. fixed low -
-      client telemetry has no receiver here
+    telemetry.max.bytes int 1048576 1.. fixed low +
+      The most that one push of a client's metrics may have, packed and unpacked.
     zookeeper.clientCnxnSocket string null * fixed medium -
       it names a Java class of ZooKeeper's client; the client here is built in
     zookeeper.connect string null * fixed high +

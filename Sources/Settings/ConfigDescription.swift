@@ -5,6 +5,7 @@ public enum ConfigSource: Int8, Sendable {
   case dynamicDefaultBroker = 3
   case staticBroker = 4
   case defaultConfig = 5
+  case clientMetrics = 7
 }
 
 /// One line of DescribeConfigs.
@@ -13,6 +14,12 @@ public struct ConfigDescription: Hashable, Sendable {
     public var name: String
     public var value: String?
     public var source: ConfigSource
+
+    public init(name: String, value: String?, source: ConfigSource) {
+      self.name = name
+      self.value = value
+      self.source = source
+    }
   }
 
   public var name: String
@@ -25,6 +32,20 @@ public struct ConfigDescription: Hashable, Sendable {
   /// Everything that was given for the key or a synonym, strongest first.
   public var synonyms: [Synonym]
   public var documentation: String
+
+  public init(
+    name: String, value: String?, source: ConfigSource, isReadOnly: Bool, isSensitive: Bool,
+    type: ConfigType, synonyms: [Synonym], documentation: String
+  ) {
+    self.name = name
+    self.value = value
+    self.source = source
+    self.isReadOnly = isReadOnly
+    self.isSensitive = isSensitive
+    self.type = type
+    self.synonyms = synonyms
+    self.documentation = documentation
+  }
 
   /// Versions of DescribeConfigs without sources have this flag instead.
   public var isDefault: Bool { source == .defaultConfig }

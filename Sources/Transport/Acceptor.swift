@@ -8,7 +8,7 @@ import Telemetry
 /// When the process is out of descriptors, a spare one is given up to take the waiting connection
 /// and close it at once: otherwise the socket would stay readable and the loop would spin.
 final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state: on `home` only
-  let counts = ConnectionCounts()
+  let counts: ConnectionCounts
   private let home: EventLoop
   private let group: EventLoopGroup
   private let options: ServerOptions
@@ -17,6 +17,8 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
   private var socket: Socket?
   private var watch: Watch?
   private var spare: File?
+  /// Whether the listening socket is left alone until a connection has waited its time.
+  private var isWaiting = false
   private var lastComplaint: Int64 = .min
 
   init(
@@ -26,6 +28,7 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
     self.socket = consume socket
     self.group = group
     self.options = options
+    counts = ConnectionCounts(options)
     self.factory = factory
     home = group.loops[0]
     spare = try? File("/dev/null")
@@ -85,7 +88,7 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
 
   /// Some for each turn, so that a flood of connections leaves time for those that are made.
   func ready(_ readiness: Readiness) {
-    for _ in 0..<64 {
+    for _ in 0..<64 where !isWaiting {
       do {
         guard let (number, peer) = try socket?.accept() else { return }
         welcome(Socket.adopting(number), peer)
@@ -96,12 +99,32 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
   }
 
   private func welcome(_ socket: consuming Socket, _ peer: SocketAddress) {
-    if let limit = counts.enter(peer.ip, options) {
+    if let limit = counts.enter(peer.ip) {
       complain("connection refused", ["listener": options.name, "peer": peer, "limit": limit])
       return
     }
-    let loop = group.next()
+    let admission = options.admission?(peer.ip, home.now) ?? .serve
     let number = socket.release()
+    switch admission {
+    case .serve: assign(number, peer)
+    case .wait(let milliseconds):
+      complain("connections wait", ["listener": options.name, "ms": milliseconds])
+      isWaiting = true
+      rest(ms: milliseconds) { [self] in
+        isWaiting = false
+        assign(number, peer)
+      }
+    case .turnAway(let milliseconds):
+      complain("connection turned away", ["listener": options.name, "peer": peer])
+      home.schedule(afterMs: milliseconds) { [self] in
+        _ = FileDescriptor(owning: number)
+        counts.leave(peer.ip)
+      }
+    }
+  }
+
+  private func assign(_ number: Int32, _ peer: SocketAddress) {
+    let loop = group.next()
     loop.execute { [self] in serve(Socket.adopting(number), peer, on: loop) }
   }
 
@@ -153,10 +176,10 @@ final class Acceptor: ReadinessHandler, @unchecked Sendable {  // mutable state:
   }
 
   /// Leaves the socket alone for a moment.
-  private func rest() {
-    guard let watch else { return }
-    try? home.change(watch, to: [])
-    home.schedule(afterMs: 100) { [self] in
+  private func rest(ms: Int64 = 100, then body: @escaping () -> Void = {}) {
+    if let watch { try? home.change(watch, to: []) }
+    home.schedule(afterMs: ms) { [self] in
+      body()
       if let watch = self.watch { try? home.change(watch, to: .readable) }
     }
   }

@@ -20,10 +20,22 @@ public struct ServerOptions: Sendable {
   public var isTLSOptional = false
   /// Handshakes under way above which no more are begun.
   public var maxHandshakes = Int.max
+  /// Asked about every connection that the limits above let in; nil: all are served.
+  public var admission: (@Sendable (IPAddress, Instant) -> Admission)?
   /// What log lines call this listener.
   public var name = "listener"
 
   public init() {}
+}
+
+/// What becomes of a new connection.
+public enum Admission: Equatable, Sendable {
+  case serve
+  /// Not before so many milliseconds have passed; those that come after it wait too.
+  case wait(ms: Int64)
+  /// Never: it is closed when so many milliseconds have passed, so that a client that comes again
+  /// at once does not come faster for it.
+  case turnAway(afterMs: Int64)
 }
 
 /// Accepts TCP connections and deals them out to the loops of a group.
@@ -61,6 +73,14 @@ public final class Server: Sendable {
   public var failedHandshakes: Int { acceptor.counts.handshakes.failed }
   public var exceededHandshakes: Int { acceptor.counts.handshakes.exceeded }
 
+  /// Changes how many connections there may be. Those that there are stay.
+  public func setLimits(
+    maxConnections: Int, perIP: Int, overrides: [IPAddress: Int]
+  ) {
+    acceptor.counts.setLimits(
+      ConnectionCounts.Limits(total: maxConnections, perIP: perIP, overrides: overrides))
+  }
+
   /// Stops listening. Connections stay.
   public func stopListening() { acceptor.stop() }
 
@@ -85,6 +105,13 @@ final class ConnectionCounts: Sendable {
     var accepted = 0
     var refused = 0
     var handshakes = Handshakes()
+    var limits: Limits
+  }
+
+  struct Limits {
+    var total: Int
+    var perIP: Int
+    var overrides: [IPAddress: Int]
   }
 
   struct Handshakes {
@@ -92,7 +119,17 @@ final class ConnectionCounts: Sendable {
     var failed = 0
     var exceeded = 0
   }
-  private let state = Mutex(State())
+  private let state: Mutex<State>
+
+  init(_ options: ServerOptions) {
+    state = Mutex(
+      State(
+        limits: Limits(
+          total: options.maxConnections, perIP: options.maxConnectionsPerIP,
+          overrides: options.perIPOverrides)))
+  }
+
+  func setLimits(_ limits: Limits) { state.withLock { $0.limits = limits } }
 
   var total: Int { state.withLock { $0.total } }
   var accepted: Int { state.withLock { $0.accepted } }
@@ -120,10 +157,10 @@ final class ConnectionCounts: Sendable {
   }
 
   /// Counts a new connection in; nil when it may stay, else the name of the limit it would exceed.
-  func enter(_ ip: IPAddress, _ options: ServerOptions) -> String? {
+  func enter(_ ip: IPAddress) -> String? {
     state.withLock { state in
-      let limit = options.perIPOverrides[ip] ?? options.maxConnectionsPerIP
-      if state.total >= options.maxConnections {
+      let limit = state.limits.overrides[ip] ?? state.limits.perIP
+      if state.total >= state.limits.total {
         state.refused += 1
         return "max.connections"
       }

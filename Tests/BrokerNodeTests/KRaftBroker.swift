@@ -43,6 +43,9 @@ final class KRaftBroker {
     let loop = try EventLoop(name: "control")
     controlLoop = loop
     let cluster = WrittenCluster(folder: folder.path, controller: controller.port, log: log)
+    if settings["jackdaw.client.telemetry.enable"] == "true" {
+      cluster.apis = .kraftBrokerWithTelemetry
+    }
     self.cluster = cluster
     node = try BrokerNode(try BrokerConfig(sources), controlLoop: loop) { _, _ in cluster }
   }
@@ -121,7 +124,7 @@ final class WrittenCluster: ClusterMembership, @unchecked Sendable {  // used by
     first = log
   }
 
-  var apis: ApiTable { .kraftBroker }
+  var apis = ApiTable.kraftBroker
   var epochOfCleanShutdown: BrokerEpoch { BrokerEpoch(5) }
 
   func identify(_ logs: LogManager) throws(StartupError) -> ClusterIdentity {

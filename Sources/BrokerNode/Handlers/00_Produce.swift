@@ -196,8 +196,10 @@ final class ProduceOperation: WaitingRequest {
   /// Counts the request against the client's quota, and does not hear a client that is over it.
   func throttle(_ context: RequestContext) {
     guard let client = context.throttledClient else { return }
-    let wait = context.services.throttle.produced(
+    let bytes = context.services.throttle.produced(
       context.frame.count, by: client, at: context.loop.now)
+    // A producer that wants no answer cannot be told either.
+    let wait = max(bytes, frame.acks == 0 ? 0 : context.settleTime())
     frame.throttleTimeMs = Int32(clamping: wait)
     context.mute(forMs: wait)
   }

@@ -64,6 +64,7 @@ final class FetchOperation: WaitingRequest {
     let access = context.access
     // Followers read everything, by their right to act for the cluster.
     let isFollower = parameters.followerID != nil
+    if isFollower { context.exemptFromTime() }
     let mayFollow = isFollower && access?.mayOnCluster(.clusterAction) ?? true
     targets = wanted.map { wanted in
       var target = resolve(wanted, context.services)

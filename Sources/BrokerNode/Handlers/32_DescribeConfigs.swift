@@ -67,6 +67,13 @@ enum DescribeConfigsHandler: ApiHandler {
         throw ConfigRefusal(code: .invalidRequest, message: "Unexpected broker id \(name)")
       }
       return []
+    case .clientMetrics where services.apis[.listClientMetricsResources] != nil:
+      guard !name.isEmpty else {
+        throw ConfigRefusal(
+          code: .invalidRequest, message: "Client metrics subscription name must not be empty")
+      }
+      return ClientMetricsDescription.describe(
+        services.metadata.configs(ConfigResource(.clientMetrics, name)), keys: keys)
     default:
       throw ConfigRefusal(code: .invalidRequest, message: "Unsupported resource type: \(type)")
     }

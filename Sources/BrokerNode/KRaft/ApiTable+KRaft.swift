@@ -9,6 +9,10 @@ extension ApiTable {
   static let kraftBroker = ApiTable(
     records + cluster + forwarded + GroupApis.all, roles: .broker)
 
+  /// Like Kafka's, which lists these APIs when somebody takes what clients push (KIP-714).
+  static let kraftBrokerWithTelemetry = ApiTable(
+    records + cluster + forwarded + GroupApis.all + telemetry, roles: .broker)
+
   /// Records and what is known about them.
   private static let records: [ApiEntry] = [
     ApiEntry(inPlace: ProduceHandler.self),
@@ -39,6 +43,12 @@ extension ApiTable {
     // Checked here where a broker's own settings are concerned, then passed on.
     ApiEntry(ForwardedAlterConfigsHandler.self, isForwarded: true),
     ApiEntry(ForwardedIncrementalAlterConfigsHandler.self, isForwarded: true),
+  ]
+
+  /// What clients tell of themselves.
+  private static let telemetry: [ApiEntry] = [
+    ApiEntry(GetTelemetrySubscriptionsHandler.self),
+    ApiEntry(PushTelemetryHandler.self),
   ]
 
   /// What the controller answers.

@@ -47,7 +47,9 @@ final class KRaftMembership: ClusterMembership {
     self.openLog = openLog
   }
 
-  var apis: ApiTable { .kraftBroker }
+  var apis: ApiTable {
+    config.clientTelemetry.isEnabled ? .kraftBrokerWithTelemetry : .kraftBroker
+  }
   /// What a start after a clean stop tells the controller: nothing was lost.
   var epochOfCleanShutdown: BrokerEpoch { now.services?.brokerEpoch ?? .none }
 

@@ -38,6 +38,10 @@ final class MetadataPublisher: Sendable {
   private func publish(_ image: MetadataImage, _ plan: MetadataPlan, _ offset: Int64) {
     services.metadata.publish(image, offset: offset)
     services.throttle.take(image.clientQuotas)
+    services.connections.take(image.clientQuotas)
+    if plan.configs.contains(where: { $0.type == .clientMetrics }) {
+      services.telemetry?.take(image.configs)
+    }
     for removal in plan.removals { remove(removal) }
     for assignment in plan.leaders + plan.followers { assign(assignment, in: image) }
     services.replicas.tellOfLeaderships()

@@ -32,6 +32,8 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
   /// Made once: a closure for each message would be an allocation for each.
   private var takeInbox: @Sendable () -> Void = {}
 
+  var timing = RequestTiming()
+
   // What requests use and give back, so that the next one need not make it anew.
   var names = NameCache()
   private var spareProduces: [ProduceOperation] = []
@@ -90,8 +92,12 @@ final class BrokerLoop: @unchecked Sendable {  // confined to `eventLoop`
       connection.close(.local("not serving clients yet"))
       return
     }
+    let isTimed = services.throttle.isLimitingTime
+    if isTimed { timing = RequestTiming(began: Clock.now(), isSettled: false) }
     do throws(ByteError) {
       try entry.run(&reader, context)
+      // Who is answered later is told then.
+      if isTimed { _ = context.settleTime() }
     } catch {
       throw .malformed("\(api.name) v\(header.apiVersion): \(error)")
     }
@@ -277,7 +283,12 @@ final class ListenerHandler: FrameHandler {
     try loop.dispatch(frame, on: connection)
   }
 
-  func closed(_ connection: Connection, because reason: CloseReason) {}
+  func closed(_ connection: Connection, because reason: CloseReason) {
+    guard let session = connection.context as? ClientSession,
+      let instance = session.telemetryInstance
+    else { return }
+    loop.services.telemetry?.forget(instance)
+  }
 }
 
 /// A request that waits for partitions.

@@ -33,10 +33,17 @@ struct RequestContext {
   /// Answers at once.
   func reply(_ response: some KafkaResponse) {
     loop.metrics.finish(api, received: received, now: loop.now)
-    guard let amendment else {
+    let wait = settleTime()
+    guard amendment != nil || wait > 0 else {
       return Self.write(response, api, version, correlationID, to: &connection.output)
     }
-    Self.write(amendment(response), api, version, correlationID, to: &connection.output)
+    var changed: any KafkaResponse = response
+    if let amendment { changed = amendment(changed) }
+    if wait > 0 {
+      changed = ThrottleTime.adding(wait, to: changed)
+      mute(forMs: wait)
+    }
+    Self.write(changed, api, version, correlationID, to: &connection.output)
   }
 
   /// Answers at once with what `body` writes behind the header.
@@ -49,7 +56,8 @@ struct RequestContext {
   func park() -> PendingReply {
     PendingReply(
       api: api, version: version, correlationID: correlationID, connection: connection,
-      slot: connection.park(), loop: loop, received: received, amendment: amendment)
+      slot: connection.park(), loop: loop, received: received, amendment: amendment,
+      client: loop.timing.isSettled ? nil : timedClient)
   }
 
   /// What the client may do; nil when no authorizer is configured.
@@ -104,6 +112,8 @@ struct PendingReply: Sendable {
   let loop: BrokerLoop
   let received: Instant
   let amendment: ResponseAmendment?
+  /// Whose time the request takes; nil: nobody's is limited.
+  let client: ThrottledClient?
 
   /// Gives the answer, on the connection's loop or on the way there.
   func send(_ response: some KafkaResponse) {
@@ -128,6 +138,9 @@ struct PendingReply: Sendable {
         output.writeBytes(bytes)
         output.endFrame(mark)
       }
+      // The controller counts what clients change, and this broker makes them wait.
+      let wait = ThrottleTime.inForwarded(bytes, api, version)
+      RequestContext.mute(connection, on: loop, forMs: wait)
     }
   }
 
@@ -137,6 +150,12 @@ struct PendingReply: Sendable {
   }
 
   private func sendHere(_ response: some KafkaResponse) {
+    let wait = client.map { loop.services.throttle.spent(0, for: $0, at: loop.now) } ?? 0
+    guard wait == 0 else {
+      RequestContext.mute(connection, on: loop, forMs: wait)
+      let told = ThrottleTime.adding(wait, to: response)
+      return sendHere { told.write(to: &$0, version: version) }
+    }
     sendHere { response.write(to: &$0, version: version) }
   }
 
@@ -160,6 +179,8 @@ final class ClientSession {
   /// From ApiVersions ≥ 3 (KIP-511).
   var softwareName = "unknown"
   var softwareVersion = "unknown"
+  /// Once it has asked which metrics to push (KIP-714).
+  var telemetryInstance: Uuid?
   /// What the last request's header said; clients say the same in all of them.
   var lastClientID: String?
 

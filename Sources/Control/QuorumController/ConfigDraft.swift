@@ -80,7 +80,11 @@ struct ConfigDraft {
         throw Refusal(.invalidRequest, "Unable to parse broker name as a base 10 number.")
       }
       if id < 0 { throw Refusal(.invalidRequest, "Invalid negative broker ID.") }
-    case .clientMetrics: break
+    case .clientMetrics:
+      if resource.name.isEmpty {
+        throw Refusal(
+          .invalidRequest, "Default client metrics resources are not allowed.")
+      }
     case .unknown, .brokerLogger, .group:
       throw Refusal(.invalidRequest, "Unexpected resource type \(resource.type.name).")
     }

@@ -31,10 +31,13 @@ public struct RequestContext: Sendable {
   public var version: Int16
   /// Who asks; the original sender if the request came in an Envelope.
   public var principal: Principal
+  /// As the client calls itself; may be empty.
+  public var clientID: String
 
-  public init(version: Int16, principal: Principal = .anonymous) {
+  public init(version: Int16, principal: Principal = .anonymous, clientID: String = "") {
     self.version = version
     self.principal = principal
+    self.clientID = clientID
   }
 }
 
@@ -42,7 +45,7 @@ public struct RequestContext: Sendable {
 /// one file for each subject in `Requests/`.
 ///
 /// The host decodes a request, checks who may ask, and passes it in an event; the answer comes as
-/// an effect and is of the request's `Response` type, complete but for the throttle time.
+/// an effect and is of the request's `Response` type, complete.
 public protocol ControllerRequest: KafkaRequest {
   /// The answer that says one error in every place where this API has one.
   func refused(_ refusal: Refusal, version: Int16) -> Response

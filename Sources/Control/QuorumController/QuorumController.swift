@@ -4,6 +4,7 @@ import KafkaMessages
 import KafkaProtocol
 import KafkaRecords
 import Metadata
+import Quotas
 import Values
 
 /// The controller of a KRaft cluster as a pure machine: events in, effects out.
@@ -36,6 +37,8 @@ public struct QuorumController: Sendable {
   /// Where each broker's last registration lies in the log, or behind it: a broker that has read so
   /// far knows of itself.
   var registrationOffsets: [BrokerID: Offset] = [:]
+  /// What clients have created and deleted lately: soft state of the active controller.
+  var mutations: MutationQuotas
   /// Placement and identifiers. Only the active controller draws from it.
   var random: SplitMix
 
@@ -65,6 +68,8 @@ public struct QuorumController: Sendable {
     committed = MetadataLoader()
     pending = Controller(options: options.base)
     random = SplitMix(seed: seed)
+    mutations = MutationQuotas(
+      count: options.mutationSampleCount, widthMs: options.mutationSampleMs)
   }
 
   public var isActive: Bool { epoch != nil }

@@ -34,6 +34,10 @@ public struct QuorumControllerOptions: Sendable {
   public var tokenExpiryTimeMs: Int64 = 86_400_000
   /// `delegation.token.expiry.check.interval.ms`
   public var tokenExpiryCheckIntervalMs: Int64 = 3_600_000
+  /// `controller.quota.window.num`
+  public var mutationSampleCount = 11
+  /// `controller.quota.window.size.seconds`, in milliseconds.
+  public var mutationSampleMs: Int64 = 1000
   public var hooks = QuorumControllerHooks()
 
   public init(nodeID: BrokerID, clusterID: String, bootstrap: [MetadataRecord]) {

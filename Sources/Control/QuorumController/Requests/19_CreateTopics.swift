@@ -19,12 +19,18 @@ extension CreateTopicsRequest: ControllerRequest {
     var creation = TopicCreation(machine)
     var response = CreateTopicsResponse()
     var answered: Set<String> = []
+    var charge = machine.openCharge(context, strictSince: 6)
     for topic in topics where answered.insert(topic.name).inserted {
       do throws(Refusal) {
         if duplicates.contains(topic.name) {
           throw Refusal(.invalidRequest, "Duplicate topic name.")
         }
+        let count = creation.records.count
         let created = try creation.create(topic, using: &machine.random)
+        do throws(Refusal) { try machine.charge(created.partitions, &charge) } catch {
+          creation.takeBack(to: count)
+          throw error
+        }
         response.topics.append(result(created, machine))
       } catch {
         response.topics.append(Self.result(topic.name, error))
@@ -34,6 +40,7 @@ extension CreateTopicsRequest: ControllerRequest {
         return .init(refused(QuorumController.tooLarge, version: context.version))
       }
     }
+    response.throttleTimeMs = Int32(clamping: charge.throttleMs)
     return .init(validateOnly ? [] : creation.records, response)
   }
 
@@ -82,6 +89,9 @@ private struct TopicCreation {
   }
 
   private var image: MetadataImage { draft.image }
+
+  /// Drops what a topic added that must not be created now.
+  mutating func takeBack(to count: Int) { records.removeLast(records.count - count) }
 
   /// Every new partition has a leader at once: a topic without any usable broker is refused.
   mutating func create(

@@ -36,22 +36,26 @@ extension DeleteTopicsRequest: ControllerRequest {
     var records: [MetadataRecord] = []
     var answered: Set<String> = []
     var removed: Set<Uuid> = []
+    var charge = machine.openCharge(context, strictSince: 5)
     for target in targets where answered.insert(target.key).inserted {
       do throws(Refusal) {
         let isDuplicate =
           target.name.map(names.contains) ?? ((ids[target.topicID] ?? 0) > 1)
         let topic = try find(target, isDuplicate: isDuplicate, machine.pending.image)
-        guard removed.insert(topic.id).inserted else {
+        guard !removed.contains(topic.id) else {
           throw Refusal(
             .invalidRequest,
             "The provided topic name maps to an ID that was already supplied.")
         }
+        try machine.charge(topic.partitions.count, &charge)
+        removed.insert(topic.id)
         records.append(.removeTopic(.init { $0.topicID = topic.id }))
         response.responses.append(Self.result(topic.name, topic.id, Refusal(.none)))
       } catch {
         response.responses.append(Self.result(target.name, target.topicID, error))
       }
     }
+    response.throttleTimeMs = Int32(clamping: charge.throttleMs)
     return .init(records, response)
   }
 

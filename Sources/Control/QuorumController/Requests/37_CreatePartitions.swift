@@ -20,12 +20,15 @@ extension CreatePartitionsRequest: ControllerRequest {
     var response = CreatePartitionsResponse()
     var records: [MetadataRecord] = []
     var answered: Set<String> = []
+    var charge = machine.openCharge(context, strictSince: 3)
     for topic in topics where answered.insert(topic.name).inserted {
       do throws(Refusal) {
         if duplicates.contains(topic.name) {
           throw Refusal(.invalidRequest, "Duplicate topic name.")
         }
-        records += try Self.additions(topic, draft, using: &machine.random)
+        let added = try Self.additions(topic, draft, using: &machine.random)
+        try machine.charge(added.count, &charge)
+        records += added
         response.results.append(Self.result(topic.name, Refusal(.none)))
       } catch {
         response.results.append(Self.result(topic.name, error))
@@ -34,6 +37,7 @@ extension CreatePartitionsRequest: ControllerRequest {
         return .init(refused(QuorumController.tooLarge, version: context.version))
       }
     }
+    response.throttleTimeMs = Int32(clamping: charge.throttleMs)
     return .init(validateOnly ? [] : records, response)
   }
 
