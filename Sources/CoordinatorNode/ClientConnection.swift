@@ -76,6 +76,7 @@ final class ClientConnection {
     do { request = try ConnectRequest(from: &reader) } catch {
       throw .malformed("connect request: \(error)")
     }
+    try coordinator.admit(request)
     guard request.lastZxidSeen <= coordinator.database.lastZxid else {
       CoordinatorLog.sessions.info(
         "client has seen more than this server; it must try another",

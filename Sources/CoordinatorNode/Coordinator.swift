@@ -54,6 +54,7 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   var digestLog: [LoggedDigest] = []
   /// Bytes of large requests that are under way.
   var largeRequestBytes = 0
+  var connectionThrottle: ConnectionThrottle
   /// Since when clients are served without a break.
   var servingSince: Instant?
   /// The listeners for clients; their counts are asked for.
@@ -76,6 +77,7 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
       maxPerMinute: config.requests.containerMaxPerMinute,
       maxNeverUsedMs: config.requests.containerMaxNeverUsedMs)
     started = Clock.now()
+    connectionThrottle = ConnectionThrottle(config.limits.connectionThrottle, at: started)
     nextSession = SessionSecrets.firstSession(
       server: config.sessionServerID, wallTime: Clock.wallNow())
     snapshotSchedule = SnapshotSchedule(

@@ -103,6 +103,8 @@ struct PeerTuning: Sendable {
   var minNotificationMs: Int64 = 200
   var maxNotificationMs: Int64 = 60_000
   var connectRetryMs: Int64 = 100
+  /// How long an election connection may take to say who opens it.
+  var greetingTimeoutMs: Int64 = 0
   /// nil: `initLimit` ticks.
   var epochWaitMs: Int64?
   var maxConcurrentSnapshots = 10
@@ -121,6 +123,10 @@ struct StorageTuning: Sendable {
   /// Bytes at which a log is closed; nil: no limit.
   var maxLogBytes: Int64?
   var slowFlushMs: Int64 = 1000
+  /// `flushDelay`: milliseconds by which a flush waits for more transactions; 0: not at all.
+  var flushDelayMs: Int64 = 0
+  /// `maxBatchSize`: transactions that share a flush at most; 0: no limit.
+  var maxBatchSize: Int64 = 1000
   /// Most of the log on disk that is sent in place of a snapshot, as a share of the newest one.
   var logToSnapshotRatio = 0.33
   /// `jute.maxbuffer.extrasize`

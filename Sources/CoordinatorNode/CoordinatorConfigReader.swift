@@ -101,6 +101,8 @@ struct CoordinatorConfigReader {
     config.storage.snapshotLogBytes = Self.bytes(kilobytes: settings.int64("snapSizeLimitInKb"))
     config.storage.maxLogBytes = Self.bytes(kilobytes: settings.int64("txnLogSizeLimitInKb"))
     config.storage.slowFlushMs = settings.int64("fsync.warningthresholdms")
+    config.storage.flushDelayMs = settings.int64("flushDelay")
+    config.storage.maxBatchSize = settings.int64("maxBatchSize")
     config.storage.logToSnapshotRatio = settings.double("snapshotSizeFactor")
     config.storage.extraFrameBytes =
       settings.isGiven("jute.maxbuffer.extrasize")
@@ -142,6 +144,9 @@ struct CoordinatorConfigReader {
     config.peers.minNotificationMs = settings.int64("fastleader.minNotificationInterval")
     config.peers.maxNotificationMs = settings.int64("fastleader.maxNotificationInterval")
     config.peers.connectRetryMs = settings.int64("leaderConnectDelayDuringRetryMs")
+    let greeting = settings.int64("quorumCnxnTimeoutMs")
+    config.peers.greetingTimeoutMs =
+      greeting > 0 ? greeting : Int64(config.tickTimeMs) * Int64(config.syncLimit)
     let wait = settings.int64("leader.maxTimeToWaitForEpoch")
     config.peers.epochWaitMs = wait < 0 ? nil : wait
     config.peers.maxConcurrentSnapshots = settings.int("leader.maxConcurrentSnapSyncs")

@@ -1,6 +1,7 @@
 // The store of a running server: appends with group commit, snapshots beside, cutting back.
 
 import Bytes
+import Containers
 import Platform
 import Telemetry
 import Values
@@ -21,12 +22,30 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   private let logThread: IOPool
   private let snapshotThread: IOPool
 
+  /// `flushDelay`, in milliseconds
+  private let flushDelayMs: Int64
+  /// `maxBatchSize`; 0: a flush takes everything that waits for it.
+  private let maxBatch: Int64
+
+  /// Transactions that leave in one flush.
+  private struct Batch {
+    var bytes: [UInt8]
+    var first: Int64
+    var last: Int64
+    var count: Int64
+  }
+
+  /// Batches that are full, oldest first, and the one that is not.
+  private var full = RingQueue<Batch>()
   private var gathered = ByteWriter(reserving: 4096)
   private var gatheredFirst: Int64 = 0
   private var gatheredLast: Int64 = 0
   private var gatheredCount: Int64 = 0
   private var isHooked = false
   private var isWriting = false
+  private var lastFlush = Instant.zero
+  /// A flush waits for `flushDelay`.
+  private var isDelayed = false
   private var rollsNext = false
   /// Batches of before the last cut do not count any more.
   private var generation = 0
@@ -53,6 +72,8 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     self.loop = loop
     self.compression = tuning.snapshotCompression
     slowFlushMs = tuning.slowFlushMs
+    flushDelayMs = tuning.flushDelayMs
+    maxBatch = tuning.maxBatchSize
     writer = TxnLogWriter(
       directory, preallocation: preallocation, syncs: syncs, maxFileBytes: tuning.maxLogBytes)
     logThread = try IOPool(threads: 1, name: "log")
@@ -77,8 +98,20 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     gatheredCount += 1
     bytesSinceSnapshot += Int64(txn.count)
     TxnLogFormat.write(txn.span.bytes, to: &gathered)
+    if maxBatch > 0, gatheredCount >= maxBatch { full.append(takeGathered()) }
     hook()
   }
+
+  private func takeGathered() -> Batch {
+    defer {
+      gathered.removeAll()
+      gatheredCount = 0
+    }
+    return Batch(
+      bytes: gathered.array(), first: gatheredFirst, last: gatheredLast, count: gatheredCount)
+  }
+
+  private var hasWaiting: Bool { !full.isEmpty || gathered.count > 0 }
 
   private func hook() {
     guard !isHooked, !isWriting else { return }
@@ -88,25 +121,41 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
 
   public func endOfTurn() {
     isHooked = false
-    guard !isWriting, gathered.count > 0 else { return }
+    guard !isWriting, hasWaiting, !waitsForMore() else { return }
     isWriting = true
-    let (batch, first, last) = (gathered.array(), gatheredFirst, gatheredLast)
-    let (rolls, generation, count) = (rollsNext, generation, gatheredCount)
+    let batch = full.popFirst() ?? takeGathered()
+    let (rolls, generation) = (rollsNext, generation)
     rollsNext = false
-    gatheredCount = 0
-    gathered.removeAll()
     logThread.submit { [self, writer, loop] in
       let start = Clock.now()
       var failure: StorageError?
       if rolls { writer.roll() }
-      do throws(StorageError) { try writer.append(batch, first: first) } catch { failure = error }
+      do throws(StorageError) {
+        try writer.append(batch.bytes, first: batch.first)
+      } catch { failure = error }
       let elapsed = Clock.now().milliseconds(since: start)
       loop.execute { [failure] in
         if elapsed >= self.slowFlushMs { self.warnOfSlowFlush(elapsed) }
-        if failure == nil { self.onFlushMeasured?(elapsed, count) }
-        self.written(last, failure, generation: generation)
+        if failure == nil { self.onFlushMeasured?(elapsed, batch.count) }
+        self.written(batch.last, failure, generation: generation)
       }
     }
+  }
+
+  /// With `flushDelay`, a batch that is not full is not flushed sooner than so long after the one
+  /// before: more transactions share a flush, and each waits longer.
+  private func waitsForMore() -> Bool {
+    guard flushDelayMs > 0, full.isEmpty else { return false }
+    let left = flushDelayMs - Clock.now().milliseconds(since: lastFlush)
+    guard left > 0 else { return false }
+    if !isDelayed {
+      isDelayed = true
+      loop.schedule(afterMs: left) { [weak self] in
+        self?.isDelayed = false
+        self?.hook()
+      }
+    }
+    return true
   }
 
   private func warnOfSlowFlush(_ elapsedMs: Int64) {
@@ -116,12 +165,13 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
 
   private func written(_ last: Int64, _ failure: StorageError?, generation: Int) {
     isWriting = false
+    lastFlush = Clock.now()
     if let failure {
       onFailure?(failure)
       return
     }
     if generation == self.generation { onFlushed?(last) }
-    if gathered.count > 0 { hook() }
+    if hasWaiting { hook() }
   }
 
   // MARK: Snapshots
@@ -171,9 +221,11 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   /// will not speak of what was appended before.
   public func truncate(to zxid: Int64) throws(StorageError) {
     // What waits to be written may belong to what is kept.
-    let (batch, first) = (gathered.array(), gatheredFirst)
+    var batches: [Batch] = []
+    while let batch = full.popFirst() { batches.append(batch) }
+    if gathered.count > 0 { batches.append(takeGathered()) }
     settle()
-    if !batch.isEmpty { try writer.append(batch, first: first) }
+    for batch in batches { try writer.append(batch.bytes, first: batch.first) }
     writer.roll()
     try LogTruncation(directory: directory).cut(after: zxid)
   }
@@ -181,6 +233,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   /// Forgets what has gathered and waits for what is being written.
   private func settle() {
     generation += 1
+    full.removeAll()
     gathered.removeAll()
     gatheredCount = 0
     let done = Semaphore()

@@ -2,29 +2,29 @@ extension ConfigTable {
   /// `zoo.cfg`: limits on clients. The notation is explained at `ConfigTable`.
   static let coordinatorLimitKeys = """
     clientTcpKeepAlive bool false * -
-      dead clients are found by their sessions' timeouts
-    connection_throttle_decrease_ratio double 0 * !
-      the connection throttle is not there yet
-    connection_throttle_drop_decrease double 0.002 * -
-      it only serves connection_throttle_tokens, which is refused
-    connection_throttle_drop_increase double 0.02 * -
-      it only serves connection_throttle_tokens, which is refused
-    connection_throttle_fill_count int 1 0.. -
-      it only serves connection_throttle_tokens, which is refused
-    connection_throttle_fill_time int 1 0.. -
-      it only serves connection_throttle_tokens, which is refused
-    connection_throttle_freeze_time int -1 -1.. !
-      the connection throttle is not there yet
-    connection_throttle_global_session_weight int 3 0.. -
-      it only serves connection_throttle_tokens, which is refused
-    connection_throttle_local_session_weight int 1 0.. -
-      it only serves connection_throttle_tokens, which is refused
-    connection_throttle_renew_session_weight int 2 0.. -
-      it only serves connection_throttle_tokens, which is refused
-    connection_throttle_tokens int 0 0.. !
-      the connection throttle is not there yet
-    connection_throttle_weight_enabled bool false * -
-      it only serves connection_throttle_tokens, which is refused
+      connections always have TCP's keep-alive
+    connection_throttle_decrease_ratio double 0 0..1 +
+      Share of the tokens in use up to which the likelihood to be turned away falls.
+    connection_throttle_drop_decrease double 0.002 0..1 +
+      By how much the likelihood to be turned away falls.
+    connection_throttle_drop_increase double 0.02 0..1 +
+      By how much the likelihood to be turned away rises.
+    connection_throttle_fill_count int 1 0.. +
+      Tokens that come back each connection_throttle_fill_time.
+    connection_throttle_fill_time int 1 0.. +
+      Milliseconds after which connection_throttle_fill_count tokens come back.
+    connection_throttle_freeze_time int -1 -1.. +
+      Milliseconds between changes of the likelihood; -1 for turning nobody away by chance.
+    connection_throttle_global_session_weight int 3 0.. +
+      Tokens that a new session takes, where weights count.
+    connection_throttle_local_session_weight int 1 0.. +
+      Tokens that a new local session takes, where weights count.
+    connection_throttle_renew_session_weight int 2 0.. +
+      Tokens that a session takes that comes back, where weights count.
+    connection_throttle_tokens int 0 0.. +
+      Sessions that may be opened at once; 0 for any number.
+    connection_throttle_weight_enabled bool false * +
+      Whether sessions take tokens by their kind, instead of one each.
     enforceQuota bool false * +
       Whether requests that would pass a hard limit of a quota are refused.
     globalOutstandingLimit int 1000 1..10000000 +

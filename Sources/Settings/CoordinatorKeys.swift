@@ -97,8 +97,8 @@ extension ConfigTable {
       A server's own role; the server lines prevail.
     quorum.cnxn.threads.size int 20 1.. -
       connections between servers need no threads
-    quorumCnxnTimeoutMs int -1 -1.. -
-      dead election connections are found by the system and by the election's own retries
+    quorumCnxnTimeoutMs int -1 -1.. +
+      Milliseconds an election connection may take to say who opens it; syncLimit unless given.
     quorumListenOnAllIPs bool false * +
       Whether the quorum and election ports listen at all addresses.
     readonlymode.enabled bool false * +
@@ -112,7 +112,7 @@ extension ConfigTable {
     syncLimit int 0 0.. +
       Ticks a learner may stay silent or behind.
     tcpKeepAlive bool false * -
-      dead election connections are found by the election's own retries
+      connections always have TCP's keep-alive
     testingonly.initialZxid long 0 0..0 !
       it exists for ZooKeeper's own tests
     version string null * +
@@ -133,14 +133,14 @@ extension ConfigTable {
       an empty data directory may always vote
     digest.enabled bool true * +
       Whether the tree's digest is computed and compared.
-    flushDelay int 0 0.. -
-      the log is flushed as soon as the disk has finished the last flush
+    flushDelay int 0 0.. +
+      Milliseconds from one flush of the log to the next, unless maxBatchSize is reached before.
     forceSync string yes {yes,no} +
       Whether transactions are acknowledged only when they are on disk.
     fsync.warningthresholdms int 1000 0.. +
       Milliseconds from which a flush of the log is worth a warning.
-    maxBatchSize int 1000 0.. -
-      a flush takes everything that waits for it
+    maxBatchSize int 1000 0.. +
+      Transactions that one flush of the log takes; 0 for all that wait.
     maxWriteQueuePollTime int 0 0.. -
       the log is flushed as soon as the disk has finished the last flush
     preAllocSize int 65536 0..4194304 +

@@ -168,7 +168,7 @@ extension DataTree {
     approximateDataSize -= Int64(path.utf8.count + bytes)
     nodes.remove(index)
     countDeletion(path, bytes: bytes)
-    changes.append(change)
+    if !isRecovering { changes.append(change) }
   }
 
   private mutating func setData(
@@ -184,7 +184,9 @@ extension DataTree {
     nodes[index].version = version
     updateDigest(of: index, path: path)
     count(path, bytes: growth, znodes: 0)
-    changes.append(ZnodeChange(kind: .dataChanged, path: path, acl: closedACL(of: index)))
+    if !isRecovering {
+      changes.append(ZnodeChange(kind: .dataChanged, path: path, acl: closedACL(of: index)))
+    }
     return index
   }
 

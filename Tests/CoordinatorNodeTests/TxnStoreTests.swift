@@ -4,6 +4,7 @@ import Platform
 import Synchronization
 import TestKit
 import Testing
+import Values
 import ZooKeeperProtocol
 
 @testable import CoordinatorNode
@@ -17,10 +18,10 @@ final class RunningStore: Sendable {
   let flushed = Mutex<[Int64]>([])
   let failures = Mutex<[String]>([])
 
-  init(_ directory: Directory) throws {
+  init(_ directory: Directory, tuning: StorageTuning = StorageTuning()) throws {
     self.directory = directory
     loop = try EventLoop(name: "test")
-    store = try TxnStore(directory.data, on: loop, preallocation: 1 << 16)
+    store = try TxnStore(directory.data, on: loop, preallocation: 1 << 16, tuning: tuning)
     loop.perform { [self] in
       store.onFlushed = { [unowned self] zxid in flushed.withLock { $0.append(zxid) } }
       store.onFailure = { [unowned self] error in failures.withLock { $0.append("\(error)") } }
@@ -57,6 +58,53 @@ extension Directory: @unchecked Sendable {}
     running.wait { running.flushed.withLock { $0.last == 110 } }
     running.stop()
     #expect(try running.directory.recover().database.lastZxid == 110)
+  }
+
+  /// `maxBatchSize`: a flush takes no more, and what waits leaves with the next ones.
+  @Test func aFlushTakesOneBatch() throws {
+    var tuning = StorageTuning()
+    tuning.maxBatchSize = 4
+    let running = try RunningStore(try Directory(), tuning: tuning)
+    running.append(1...10)
+    running.wait { running.flushed.withLock { $0.last == 10 } }
+    #expect(running.flushed.withLock { $0 } == [4, 8, 10])
+    running.stop()
+    #expect(try running.directory.recover().database.lastZxid == 10)
+  }
+
+  /// `flushDelay`: a batch that is not full waits, one that is does not.
+  @Test func aFlushMayWaitForMore() throws {
+    var tuning = StorageTuning()
+    tuning.maxBatchSize = 4
+    tuning.flushDelayMs = 60_000
+    let running = try RunningStore(try Directory(), tuning: tuning)
+    running.append(1...1)
+    running.wait { running.flushed.withLock { $0 == [1] } }
+    running.append(2...2)
+    running.append(3...4)
+    usleep(50_000)
+    #expect(running.flushed.withLock { $0 } == [1])
+    running.append(5...5)
+    running.wait { running.flushed.withLock { $0 == [1, 5] } }
+    // What waits when the log is cut is on disk afterwards.
+    running.append(6...7)
+    let isCut = running.loop.perform { (try? running.store.truncate(to: 6)) != nil }
+    #expect(isCut)
+    running.stop()
+    #expect(try running.directory.recover().database.lastZxid == 6)
+  }
+
+  @Test func aDelayedFlushComes() throws {
+    var tuning = StorageTuning()
+    tuning.flushDelayMs = 100
+    let running = try RunningStore(try Directory(), tuning: tuning)
+    running.append(1...1)
+    running.wait { running.flushed.withLock { $0 == [1] } }
+    let begin = Clock.now()
+    running.append(2...3)
+    running.wait { running.flushed.withLock { $0 == [1, 3] } }
+    #expect(Clock.now().milliseconds(since: begin) >= 80)
+    running.stop()
   }
 
   @Test func aSnapshotBeginsANewLog() throws {

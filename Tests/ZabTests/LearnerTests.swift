@@ -37,8 +37,8 @@ import ZooKeeperProtocol
     effects.count { $0 == .connectToLeader(ServerID(3)) }
   }
 
-  /// Refused, or taken by a proxy and closed: the learner tries again, at first very soon, and is as
-  /// patient as one that always waits for `leaderConnectDelayDuringRetryMs`.
+  /// Refused, or taken by a proxy and closed: the learner tries again, at first very soon, and is
+  /// as patient as one that always waits for `leaderConnectDelayDuringRetryMs`.
   @Test(arguments: [false, true])
   func aConnectionThatEndsBeforeTheLeaderSpeaksIsTriedAgain(_ isTakenFirst: Bool) {
     var effects: [PeerEffect] = []

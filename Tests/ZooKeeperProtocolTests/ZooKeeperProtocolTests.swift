@@ -132,6 +132,31 @@ import ZooKeeperProtocol
 }
 
 @Suite struct FileFormatTests {
+  /// Sixteen bytes a step and whatever is left, in pieces of any size: as one byte after another.
+  @Test func adlerComesInPieces() {
+    var random = SplitMix(seed: 3)
+    for _ in 0..<60 {
+      let count = Int.random(in: 0...12_000, using: &random)
+      let bytes = (0..<count).map { _ in
+        Bool.random(using: &random) ? 255 : UInt8.random(in: 0...255, using: &random)
+      }
+      var (low, high) = (1, 0)
+      for byte in bytes {
+        low = (low + Int(byte)) % 65521
+        high = (high + low) % 65521
+      }
+      var sum = Adler32()
+      var start = 0
+      while start < count {
+        let end = min(count, start + Int.random(in: 1...7000, using: &random))
+        let piece = Array(bytes[start..<end])
+        sum.update(piece.span.bytes)
+        start = end
+      }
+      #expect(sum.value == Int64(high << 16 | low))
+    }
+  }
+
   @Test func adlerIsAdler() {
     #expect(Adler32.checksum("Wikipedia".utf8Span.span.bytes) == 0x11e6_0398)
     let long = [UInt8](repeating: 0xff, count: 100_000)

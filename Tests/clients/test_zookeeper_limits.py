@@ -12,7 +12,7 @@ import pytest
 from kazoo.client import KazooClient
 
 import zookeeper_wire as zk
-from harness import Coordinator, ended, free_port, wait_until
+from harness import Coordinator, Ensemble, ended, wait_until
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -154,6 +154,19 @@ def test_max_connections(serve):
     monitor_of(wires, server)
 
 
+def test_connection_throttle(serve):
+    """So many sessions may be opened at once; the others are turned away until tokens come back."""
+    server = serve(connection_throttle_tokens=3, connection_throttle_fill_time=2000)
+    wires = [zk.Wire(server.port) for _ in range(3)]
+    with pytest.raises((ConnectionError, OSError)):
+        zk.Wire(server.port)
+    assert int(monitor(server)["zk_connection_rejected"]) == 1
+    # Those that are there are served, and a token comes back with time.
+    for wire in wires:
+        assert wire.call(zk.EXISTS, zk.text("/") + b"\0").error == 0
+    wait_until(lambda: accepts_session(server), 10, "there is a token again")
+
+
 def test_connections_without_a_session_end(serve):
     """Half-open ones too: whoever sends nothing, or half a frame, is not waited for."""
     server = serve(**{"nio.sessionlessCnxnTimeout": 500})
@@ -163,6 +176,18 @@ def test_connections_without_a_session_end(serve):
         assert ended(silent, 5) and ended(half, 5)
         assert int(monitor(server)["zk_sessionless_connections_expired"]) == 2
         assert session.call(zk.EXISTS, zk.text("/") + b"\0").error == 0
+
+
+def test_election_connections_that_say_nothing_end(tmp_path):
+    settings = {"quorumCnxnTimeoutMs": 700}
+    with Ensemble(tmp_path, 3, settings=settings) as ensemble:
+        server = ensemble.servers[2]
+        wires = [socket.create_connection(("127.0.0.1", server.election_port)) for _ in range(2)]
+        wires[1].sendall(struct.pack(">q", -65536) + b"\0\0")
+        started = time.monotonic()
+        assert all(ended(wire, 10) for wire in wires)
+        assert time.monotonic() - started > 0.5
+        assert server.mode() in ("leader", "follower")
 
 
 class zk_session:
@@ -194,21 +219,46 @@ def test_silent_sessions_end_with_their_connections(serve):
 # MARK: Too many requests
 
 
-@pytest.mark.parametrize("settings", [
-    {"globalOutstandingLimit": 5},
-    {"request_throttle_max_requests": 5, "request_throttle_stall_time": 5}])
-def test_many_requests_at_once_are_all_answered(serve, settings):
-    server = serve(**settings)
-    client = KazooClient(hosts=f"127.0.0.1:{server.port}")
+def most_under_way(server):
+    """Writes 600 times at once; the most requests that were seen to wait for agreement."""
+    client = KazooClient(hosts=f"127.0.0.1:{server.port}", timeout=40)
     client.start(timeout=20)
     client.create("/n", b"")
-    results = [client.set_async("/n", str(number).encode()) for number in range(2000)]
-    versions = [result.get(timeout=30).version for result in results]
-    assert versions == list(range(1, 2001))
-    if "request_throttle_max_requests" in settings:
-        assert int(monitor(server)["zk_request_throttle_wait_count"]) > 0
+    seen, done = [0], threading.Event()
+
+    def watch():
+        while not done.is_set():
+            seen.append(int(monitor(server)["zk_outstanding_requests"]))
+            time.sleep(0.002)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        results = [client.set_async("/n", str(number).encode()) for number in range(600)]
+        versions = [result.get(timeout=60).version for result in results]
+        assert versions == list(range(1, 601))
+    finally:
+        done.set()
+        watching.join()
     client.stop()
     client.close()
+    return max(seen)
+
+
+def test_requests_under_way_are_bounded(serve):
+    """`globalOutstandingLimit`: clients are not read from while so many wait; none is forgotten."""
+    assert most_under_way(serve(globalOutstandingLimit=5)) <= 6
+
+
+def test_many_requests_are_under_way_without_a_bound(serve):
+    """What the test before this one would see if the limit were not kept."""
+    assert most_under_way(serve()) > 20
+
+
+def test_throttled_requests_are_all_answered(serve):
+    server = serve(request_throttle_max_requests=5, request_throttle_stall_time=5)
+    assert most_under_way(server) <= 6
+    assert int(monitor(server)["zk_request_throttle_wait_count"]) > 0
 
 
 # MARK: Clients that do not read

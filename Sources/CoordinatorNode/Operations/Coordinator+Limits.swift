@@ -1,8 +1,22 @@
 // How much clients may ask for at a time.
 
+import Platform
 import Transport
+import ZooKeeperProtocol
 
 extension Coordinator {
+  // MARK: Sessions
+
+  /// Before a session is opened or taken up again: `connection_throttle_tokens`.
+  func admit(_ request: ConnectRequest) throws(CloseReason) {
+    let new: ConnectionThrottle.Kind = config.opensLocalSessions ? .newLocalSession : .newSession
+    let kind = request.sessionID == 0 ? new : .oldSession
+    var random = SystemRandom()
+    guard !connectionThrottle.admits(kind, at: loop.now, using: &random) else { return }
+    statistics.connectionsThrottled += 1
+    throw .local("too many sessions are opened")
+  }
+
   // MARK: Large requests
 
   /// Before a request is looked at: large ones may only have so much memory together.

@@ -19,6 +19,8 @@ public struct LimitSettings: Sendable {
   /// `request_throttle_stall_time`: milliseconds after which a waiting connection looks again.
   public var throttleStallMs: Int64 = 100
 
+  var connectionThrottle = ConnectionThrottle.Limits()
+
   public init() {}
 
   init(_ settings: CoordinatorSettings) {
@@ -28,5 +30,6 @@ public struct LimitSettings: Sendable {
     largeRequestBytes = settings.int("largeRequestMaxBytes")
     throttledRequests = settings.int("request_throttle_max_requests")
     throttleStallMs = settings.int64("request_throttle_stall_time")
+    connectionThrottle = ConnectionThrottle.Limits(settings)
   }
 }

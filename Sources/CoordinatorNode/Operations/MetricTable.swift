@@ -150,7 +150,7 @@ extension Coordinator {
       ("connection_request_count", statistics.connectionRequests),
       ("connection_revalidate_count", statistics.connectionRevalidations),
       ("revalidate_count", statistics.revalidations),
-      ("connection_rejected", Int64(refusedConnections)),
+      ("connection_rejected", Int64(refusedConnections) + statistics.connectionsThrottled),
       ("connection_drop_count", statistics.droppedConnections),
       ("sessionless_connections_expired", statistics.sessionlessExpired),
       ("cnxn_closed_without_zk_server_running", statistics.closedWhileNotServing),

@@ -54,6 +54,8 @@ struct ServerStatistics {
   /// Turned away because no leader was known.
   var closedWhileNotServing: Int64 = 0
   var largeRequestsRejected: Int64 = 0
+  /// Sessions that `connection_throttle_tokens` kept out.
+  var connectionsThrottled: Int64 = 0
   var requestThrottleWaits: Int64 = 0
   var expiredSessions: Int64 = 0
   /// Commands of the AdminServer that came over plain HTTP.

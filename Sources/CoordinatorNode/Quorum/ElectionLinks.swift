@@ -150,6 +150,15 @@ final class ElectionLinks {
 
   // MARK: Greeting
 
+  /// An accepted connection: the peer greets first, and soon. One that never says who it is would
+  /// be kept for nothing.
+  private func awaitGreeting(_ connection: Connection) {
+    loop.schedule(afterMs: config.peers.greetingTimeoutMs) { [weak connection] in
+      guard let connection, connection.context == nil else { return }
+      connection.close(.local("no greeting in time"))
+    }
+  }
+
   /// A server that is no member yet is talked to where members may change: it learns who leads, and
   /// follows without a vote until it is added.
   private func admit(_ greeting: ElectionGreeting) -> Bool {
@@ -193,9 +202,8 @@ final class ElectionLinks {
 
 extension ElectionLinks: StreamHandler {
   func opened(_ connection: Connection) {
-    guard let context = connection.context as? Context,
-      let member = member?(own) ?? config.ownServer
-    else { return }  // accepted: the peer greets first
+    guard let context = connection.context as? Context else { return awaitGreeting(connection) }
+    guard let member = member?(own) ?? config.ownServer else { return }
     ElectionGreeting(server: own.rawValue, address: member.electionAddress)
       .write(to: &connection.output)
     if ElectionLinkRule.keepsOutgoing(to: context.peer, from: own) {
