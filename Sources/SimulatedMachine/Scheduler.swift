@@ -42,6 +42,11 @@ enum CurrentThread {
     let number = Int(bitPattern: pthread_getspecific(key))
     return number == 0 ? nil : number - 1
   }
+
+  /// Threads of Swift's own pools run when they like: what they do to a node is in no history.
+  static func mustBeKnown() {
+    precondition(number != nil, "a thread that the simulated machine does not know has come in")
+  }
 }
 
 /// The threads, and which of them can run.

@@ -80,7 +80,12 @@ public final class SimulatedMachine: Machine {
     while true {
       if condition() { return true }
       if now >= end { return false }
-      sleep(milliseconds: 1)
+      switchAway { state, thread in
+        // Hours in which nothing happens are passed over at once.
+        let isIdle = state.scheduler.runnable.isEmpty
+        let next = isIdle ? state.events.nextTime ?? end : state.now
+        state.block(thread, until: min(end, max(next, state.now.advanced(milliseconds: 1))))
+      }
     }
   }
 
@@ -109,7 +114,8 @@ public final class SimulatedMachine: Machine {
   public enum Loss: Sendable {
     /// It was killed: the kernel closes its sockets, and has what it wrote.
     case nothing
-    /// Its host lost power: peers hear nothing, and of what was not synced some is gone.
+    /// Its host lost power: peers hear nothing, and of what was not synced some is gone. Other
+    /// processes of that host end, too; it is dark until one of its name is started.
     case unsynced
   }
 

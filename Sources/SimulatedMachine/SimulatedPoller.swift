@@ -65,6 +65,7 @@ final class SimulatedPoller: Poller {
   }
 
   func wake() {
+    CurrentThread.mustBeKnown()
     machine.state.withLock { state in
       state.pollers[index].isWoken = true
       if let waiter = state.pollers[index].waiter { state.wake(waiter) }
