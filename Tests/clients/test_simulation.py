@@ -49,15 +49,16 @@ def test_lost_page_caches_lose_what_was_not_flushed_at_most(mode):
 
 @pytest.mark.parametrize("mode", ["zookeeper", "kraft"])
 def test_a_broker_that_lies_is_found_out(mode):
-    """Acknowledged before it is replicated: a leader that is cut off from its peers loses it."""
-    status, [report] = simulate(
-        "--seed", "1", "--mode", mode, "--fault-time", "15000", "--sabotage")
+    """Acknowledged before it is replicated: what a leader's peers do not have is lost with it."""
+    status, reports = simulate(
+        "--seed", "1", "--runs", "3", "--mode", mode, "--fault-time", "15000", "--sabotage")
     assert status == 1
-    assert any("lost-write" in violation or "the log does not have it" in violation
-               for violation in report["violations"]), told(report)
+    found = [report for report in reports if any(
+        violation.startswith("lost-write") or "the log does not have it" in violation
+        for violation in report["violations"])]
+    assert found, [report["violations"] for report in reports]
     # What a person needs to find out why: the faults, and the last events.
-    assert any("separate" in fault for fault in report["faults"])
-    assert len(report["trace"]) > 1000
+    assert found[0]["faults"] and len(found[0]["trace"]) > 1000
 
 
 def test_what_cannot_be_simulated_is_refused():
