@@ -160,7 +160,8 @@ struct MachineState {
     }
   }
 
-  /// Draws one of those that can run. The dead are dropped, the paused put aside.
+  /// Draws one of those that can run. The dead are dropped, the paused put aside; and now and then
+  /// one is held up for a while, as by a kernel that has something else to do.
   private mutating func takeRunnable() -> Int? {
     while !scheduler.runnable.isEmpty {
       let place = Int(random.next() % UInt64(scheduler.runnable.count))
@@ -168,8 +169,14 @@ struct MachineState {
       let thread = scheduler.runnable.removeLast()
       guard let process = scheduler.threads[thread].process else { return thread }
       if processes[process].isDead { continue }
-      if !processes[process].isPaused { return thread }
-      processes[process].parked.append(thread)
+      if processes[process].isPaused {
+        processes[process].parked.append(thread)
+      } else if random.next() % 256 == 0 {
+        let delay = draw(options.preemptionsMicroseconds) * 1_000
+        block(thread, until: now.advanced(nanoseconds: delay))
+      } else {
+        return thread
+      }
     }
     return nil
   }

@@ -30,6 +30,8 @@ public final class SimulatedMachine: Machine {
     public var slowDelaysMicroseconds: ClosedRange<Int64> = 2_000...20_000
     /// How long blocking work waits for the disk; microseconds. Now and then ten times as long.
     public var diskDelaysMicroseconds: ClosedRange<Int64> = 20...1_000
+    /// How long a thread that could run, one in 256 times, does not; microseconds.
+    public var preemptionsMicroseconds: ClosedRange<Int64> = 100...10_000
     /// What a turn of a thread takes on the clock; nanoseconds.
     public var turnNanoseconds: ClosedRange<Int64> = 500...20_000
     /// Processors that nodes believe to have.

@@ -82,6 +82,7 @@ import Values
       let made = Mutex<EventLoop?>(nil)
       try machine.start("node") { made.withLock { $0 = try? EventLoop(name: "loop") } }
       _ = machine.run(untilMs: 100) { made.withLock { $0 } != nil }
+      Scratch.removeFolder()
       var thread = pthread_t()
       let loop = Unmanaged.passRetained(try #require(made.withLock { $0 }))
       pthread_create(
