@@ -191,7 +191,8 @@ let modules: [Module] = [
       "Values", "Bytes", "Platform", "Telemetry", "Settings", "Records", "Histories",
       "KafkaClient", "LocalCluster", "Drills", "CoordinatorNode", "ControllerNode", "BrokerNode",
       "SimulatedMachine",
-    ]),
+    ],
+    tests: ["LogStorage"]),
   Module(name: "TestKit", layer: 5, uses: ["Values", "Bytes", "Platform"], tests: nil),
 ]
 

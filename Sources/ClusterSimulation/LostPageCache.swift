@@ -13,15 +13,17 @@ import Values
 extension LoadedTopic {
   /// What a loss of acknowledged records looks like in a history: they are gone, their offsets are
   /// given to others, and readers that had read them find themselves beyond the end. Committed
-  /// offsets, which lie in a topic that is not flushed either, may go back.
+  /// offsets and generations of groups, which lie in a topic that is not flushed, may go back.
   private static let losses: Set<AnomalyKind> = [
     .lostWrite, .unseen, .inconsistentOffsets, .nonmonotonicPoll, .pollSkip, .nonmonotonicSend,
-    .internalNonmonotonicPoll, .internalPollSkip, .offsetRegression, .duplicate,
+    .internalNonmonotonicPoll, .internalPollSkip, .duplicate,
   ]
+  private static let lossesOfGroups: Set<AnomalyKind> = [.offsetRegression, .doubleOwnership]
 
   /// What may be found once all brokers have lost power at the same time.
   var lossesWithoutPower: Set<AnomalyKind> {
-    loads.load.topicSettings["flush.messages"] == "1" ? [.offsetRegression] : Self.losses
+    let isFlushed = loads.load.topicSettings["flush.messages"] == "1"
+    return isFlushed ? Self.lossesOfGroups : Self.lossesOfGroups.union(Self.losses)
   }
 }
 

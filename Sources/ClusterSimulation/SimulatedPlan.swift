@@ -28,7 +28,7 @@ enum SimulatedPlan {
       .controller: ["num.network.threads": "1", "num.io.threads": "1"],
       .broker: [
         "num.network.threads": "1", "num.io.threads": "2", "log.cleaner.enable": "false",
-        "offsets.topic.num.partitions": "3", "transaction.state.log.num.partitions": "1",
+        "offsets.topic.num.partitions": "3",
         "log.segment.bytes": "65536", "log.index.size.max.bytes": "4096",
         "replica.lag.time.max.ms": "6000", "replica.fetch.wait.max.ms": "200",
         "num.recovery.threads.per.data.dir": "1",

@@ -2,7 +2,7 @@ import Settings
 import Telemetry
 
 /// Which of Kafka's client configurations a set of properties is.
-public enum ClientKind: Character, Sendable {
+public enum ClientKind: Character, Sendable, CaseIterable {
   case producer = "p"
   case consumer = "c"
   case admin = "a"
@@ -118,7 +118,13 @@ public struct ClientConfig: Sendable {
     "double": .double, "list": .list, "class": .classname, "password": .password,
   ]
 
-  static func keys(of kind: ClientKind) -> [String: Key] {
+  /// Read once: clients are made again and again.
+  private static let allKeys = Dictionary(
+    uniqueKeysWithValues: ClientKind.allCases.map { ($0, readKeys(of: $0)) })
+
+  static func keys(of kind: ClientKind) -> [String: Key] { allKeys[kind] ?? [:] }
+
+  private static func readKeys(of kind: ClientKind) -> [String: Key] {
     var keys: [String: Key] = [:]
     for line in keyTable.split(separator: "\n") {
       let words = line.split(separator: " ")

@@ -5,30 +5,48 @@ extension PartitionLog {
   /// Makes all that has been appended durable, and moves the recovery point. Waits for the disk,
   /// but does not hold the lock meanwhile.
   public func flush(now: WallTime) throws(LogError) {
-    let plan = try withState { (state) throws(LogError) -> (files: [File], upTo: Offset) in
+    let plan = try withState { (state) throws(LogError) -> FlushPlan in
       try state.guarding {
-        guard state.recoveryPoint < state.logEndOffset else { return ([], state.logEndOffset) }
+        var plan = FlushPlan(upTo: state.logEndOffset, generation: state.generation)
+        guard state.recoveryPoint < state.logEndOffset else { return plan }
         let first = state.segmentIndex(for: state.recoveryPoint) ?? 0
         var files: [File] = []
         for segment in state.segments[first...] { files += try segment.filesToSync() }
+        // Files that were made since the last flush are found again only if their names last, too.
+        if state.active.baseOffset >= state.recoveryPoint { plan.directory = state.directory }
         let snapshot = ProducerSnapshot.path(state.directory, state.producers.snapshotOffset)
         if state.producers.snapshotOffset > state.recoveryPoint, FileSystem.exists(snapshot) {
           files.append(try File(snapshot))
         }
-        return (files, state.logEndOffset)
+        plan.files = files
+        return plan
       }
     }
     var failure: SystemError?
-    for file in plan.files where failure == nil {
-      do throws(SystemError) { try file.syncData() } catch { failure = error }
-    }
+    do throws(SystemError) {
+      for file in plan.files { try file.syncData() }
+      if let directory = plan.directory { try FileSystem.syncDirectory(directory) }
+    } catch { failure = error }
     try withState { (state) throws(LogError) in
       try state.guarding {
         if let failure { throw failure }
-        state.recoveryPoint = max(state.recoveryPoint, min(plan.upTo, state.logEndOffset))
+        // What was cut off meanwhile and written anew is other bytes than those that were flushed.
+        if state.generation == plan.generation {
+          state.recoveryPoint = max(state.recoveryPoint, plan.upTo)
+        }
         state.lastFlushMs = now.milliseconds
       }
     }
+  }
+
+  /// What a flush has to make durable.
+  private struct FlushPlan: Sendable {
+    var files: [File] = []
+    /// Where files were made that no flush has seen yet.
+    var directory: String?
+    var upTo: Offset
+    /// Of the log when the plan was made.
+    var generation: Int
   }
 
   /// Whether `flush.ms` or `flush.messages` asks for a flush, or a segment was ended since the

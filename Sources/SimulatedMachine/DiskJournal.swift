@@ -145,11 +145,11 @@ struct DiskJournal {
 
   // MARK: Names
 
-  /// Says that a file is about to be opened, and perhaps made or emptied.
+  /// A file is about to be opened, and perhaps emptied.
   mutating func willOpen(_ path: String, _ mode: File.Mode, ms: Int64) {
-    guard mode.contains(.create) || mode.contains(.truncate), host(of: path) != nil,
-      Self.inode(at: path) != nil, mode.contains(.truncate), !mode.contains(.exclusive)
-    else { return }
+    guard mode.contains(.truncate), !mode.contains(.exclusive), host(of: path) != nil else {
+      return
+    }
     // Emptied through a descriptor of its own, which sees the change as any other.
     let descriptor = open(path, O_RDWR | O_CLOEXEC)
     guard descriptor >= 0 else { return }

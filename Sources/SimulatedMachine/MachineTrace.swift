@@ -59,6 +59,7 @@ struct MachineTrace {
     }
   }
 
+  /// Bytes count by their checksum: two runs that send different ones part here.
   mutating func add(_ kind: Kind, _ segment: Segment, at now: Instant) {
     let detail =
       switch segment.content {

@@ -42,6 +42,11 @@ enum CurrentThread {
     let number = Int(bitPattern: pthread_getspecific(key))
     return number == 0 ? nil : number - 1
   }
+
+  /// Threads of Swift's own pools run when they like: what they do to a node is in no history.
+  static func mustBeKnown() {
+    precondition(number != nil, "a thread that the simulated machine does not know has come in")
+  }
 }
 
 /// The threads, and which of them can run.
@@ -155,7 +160,8 @@ struct MachineState {
     }
   }
 
-  /// Draws one of those that can run. The dead are dropped, the paused put aside.
+  /// Draws one of those that can run. The dead are dropped, the paused put aside; and now and then
+  /// one is held up for a while, as by a kernel that has something else to do.
   private mutating func takeRunnable() -> Int? {
     while !scheduler.runnable.isEmpty {
       let place = Int(random.next() % UInt64(scheduler.runnable.count))
@@ -163,8 +169,14 @@ struct MachineState {
       let thread = scheduler.runnable.removeLast()
       guard let process = scheduler.threads[thread].process else { return thread }
       if processes[process].isDead { continue }
-      if !processes[process].isPaused { return thread }
-      processes[process].parked.append(thread)
+      if processes[process].isPaused {
+        processes[process].parked.append(thread)
+      } else if random.next() % 256 == 0 {
+        let delay = draw(options.preemptionsMicroseconds) * 1_000
+        block(thread, until: now.advanced(nanoseconds: delay))
+      } else {
+        return thread
+      }
     }
     return nil
   }

@@ -28,6 +28,7 @@ extension SimulatedMachine {
       guard state.disk.opened(path, as: descriptor),
         let process = CurrentThread.number.flatMap({ state.scheduler.threads[$0].process })
       else { return }
+      // What the process has open is taken from it when it is killed.
       state.processes[process].descriptors.insert(descriptor)
       state.openers[descriptor] = process
     }
@@ -35,6 +36,7 @@ extension SimulatedMachine {
 
   package func willClose(_ descriptor: Int32) {
     state.withLock { state in
+      // The kernel gives the number to the next file.
       state.disk.forget(descriptor)
       guard let process = state.openers.removeValue(forKey: descriptor) else { return }
       state.processes[process].descriptors.remove(descriptor)
@@ -48,6 +50,7 @@ extension SimulatedMachine {
     state.withLock { state in
       let place = state.disk.write(descriptor, count: bytes.count, at: position, ms: ms)
       guard let place, let ordinal = state.disk.ordinal(of: descriptor) else { return }
+      // What is written counts, not only where: the first difference between runs is found there.
       let content = MachineTrace.checksum(bytes) << 24 | bytes.count & 0xff_ffff
       state.trace.add(.fileWritten, ordinal, content ^ Int(place), at: state.now)
     }

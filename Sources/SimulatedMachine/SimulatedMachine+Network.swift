@@ -8,6 +8,7 @@ extension SimulatedMachine {
   package func listen(at address: SocketAddress) throws(SystemError) -> Int32 {
     let made: Int32? = state.withLock { state in
       let process = state.callingProcess
+      // One port space for all: hosts have one address, and differ by their ports.
       let port = address.port == 0 ? state.network.freePort() : address.port
       if state.network.listeners[port] != nil { return nil }
       let host = state.processes[process].host
@@ -38,6 +39,7 @@ extension SimulatedMachine {
       let local = SocketAddress.loopback(port: state.network.freePort())
       var endpoint = Endpoint(
         process: process, host: host, local: local, peer: address, phase: .connecting)
+      // Whoever listened there last is asked: if it is down, the question waits for it.
       endpoint.otherHost = state.network.owners[address.port] ?? host
       let socket = state.network.add(endpoint)
       state.send(.open(port: address.port, from: local), from: socket)
@@ -68,6 +70,7 @@ extension SimulatedMachine {
       guard let endpoint = state.network.sockets[socket] else {
         return .failed(SystemError("recv", code: EBADF))
       }
+      // As in a kernel, the first call that comes gets the error; the next ones see the end.
       if endpoint.error != 0 {
         state.network.sockets[socket]?.error = 0
         return .failed(SystemError("recv", code: endpoint.error))
@@ -76,6 +79,7 @@ extension SimulatedMachine {
       if count > 0 {
         if isPeeking { return .bytes(count) }
         state.network.sockets[socket]?.inbox.removeFirst(count)
+        // The window opens at the other end when it hears of this, over the link back.
         state.send(.credit(count), from: socket)
         return .bytes(count)
       }

@@ -82,6 +82,7 @@ extension SimulatedMachine {
   }
 
   package func wake(_ object: ObjectIdentifier, all: Bool) {
+    CurrentThread.mustBeKnown()
     state.withLock { state in
       guard var waiting = state.scheduler.waiting.removeValue(forKey: object), !waiting.isEmpty
       else { return }

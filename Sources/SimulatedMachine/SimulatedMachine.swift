@@ -30,6 +30,8 @@ public final class SimulatedMachine: Machine {
     public var slowDelaysMicroseconds: ClosedRange<Int64> = 2_000...20_000
     /// How long blocking work waits for the disk; microseconds. Now and then ten times as long.
     public var diskDelaysMicroseconds: ClosedRange<Int64> = 20...1_000
+    /// How long a thread that could run, one in 256 times, does not; microseconds.
+    public var preemptionsMicroseconds: ClosedRange<Int64> = 100...10_000
     /// What a turn of a thread takes on the clock; nanoseconds.
     public var turnNanoseconds: ClosedRange<Int64> = 500...20_000
     /// Processors that nodes believe to have.
@@ -80,7 +82,12 @@ public final class SimulatedMachine: Machine {
     while true {
       if condition() { return true }
       if now >= end { return false }
-      sleep(milliseconds: 1)
+      switchAway { state, thread in
+        // Hours in which nothing happens are passed over at once.
+        let isIdle = state.scheduler.runnable.isEmpty
+        let next = isIdle ? state.events.nextTime ?? end : state.now
+        state.block(thread, until: min(end, max(next, state.now.advanced(milliseconds: 1))))
+      }
     }
   }
 
@@ -109,7 +116,8 @@ public final class SimulatedMachine: Machine {
   public enum Loss: Sendable {
     /// It was killed: the kernel closes its sockets, and has what it wrote.
     case nothing
-    /// Its host lost power: peers hear nothing, and of what was not synced some is gone.
+    /// Its host lost power: peers hear nothing, and of what was not synced some is gone. Other
+    /// processes of that host end, too; it is dark until one of its name is started.
     case unsynced
   }
 

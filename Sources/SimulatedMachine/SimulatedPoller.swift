@@ -52,6 +52,7 @@ final class SimulatedPoller: Poller {
         until: milliseconds < 0 ? nil : state.now.advanced(milliseconds: Int64(milliseconds)))
     }
     return machine.state.withLock { state in
+      // Looked at now, not when the loop was woken: what has come since is in the same turn.
       state.pollers[index].waiter = nil
       state.pollers[index].isWoken = false
       var ready = state.ready(index)
@@ -65,6 +66,7 @@ final class SimulatedPoller: Poller {
   }
 
   func wake() {
+    CurrentThread.mustBeKnown()
     machine.state.withLock { state in
       state.pollers[index].isWoken = true
       if let waiter = state.pollers[index].waiter { state.wake(waiter) }
@@ -91,6 +93,7 @@ extension MachineState {
     _ poller: Int, _ operation: Int32, _ socket: Int32, _ interest: Readiness, _ key: UInt64
   ) -> Int32 {
     // Only sockets of this machine can be waited for.
+    // A socket that is closed is watched no longer, as with epoll.
     guard network.sockets[socket] != nil else { return EBADF }
     let place = pollers[poller].watched.firstIndex { $0.socket == socket }
     switch operation {

@@ -61,16 +61,26 @@ extension MachineState {
     for segment in held { deliver(segment) }
   }
 
-  /// Takes a process away; returns the files it had open.
+  /// Takes a process away, and all of its host's when that loses power; returns the files that were
+  /// open.
   mutating func end(_ process: Int, losing loss: SimulatedMachine.Loss) -> [Int32] {
+    guard loss == .unsynced else { return end(process, isSilent: false) }
+    let host = processes[process].host
+    trace.add(.powerLost, host, at: now)
+    hosts[host].isDown = true
+    return processes.indices.filter { processes[$0].host == host }.flatMap {
+      end($0, isSilent: true)
+    }
+  }
+
+  private mutating func end(_ process: Int, isSilent: Bool) -> [Int32] {
     guard !processes[process].isDead else { return [] }
-    trace.add(loss == .nothing ? .killed : .powerLost, process, at: now)
+    trace.add(.killed, process, at: now)
     processes[process].isDead = true
     processes[process].parked = []
-    if loss == .unsynced { hosts[processes[process].host].isDown = true }
     for socket in network.sockets.keys.sorted() {
       guard network.sockets[socket]?.process == process else { continue }
-      if loss == .nothing { close(socket) } else { network.forget(socket) }
+      if isSilent { network.forget(socket) } else { close(socket) }
     }
     let descriptors = processes[process].descriptors.sorted()
     processes[process].descriptors = []

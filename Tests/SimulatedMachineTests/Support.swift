@@ -16,11 +16,16 @@ enum Scratch {
   static func machine(
     seed: UInt64, options: SimulatedMachine.Options = .init()
   ) throws -> SimulatedMachine {
-    let top = FileSystem.exists("/dev/shm") ? "/dev/shm" : "/tmp"
-    let folder = "\(top)/jackdaw-machine-\(getpid())"
-    atexit { try? FileSystem.removeTree("/dev/shm/jackdaw-machine-\(getpid())") }
+    // Not by this package's own calls, which the machine sees and would keep the files for.
+    atexit { Scratch.removeFolder() }
     return try SimulatedMachine(seed: seed, folder: folder, options: options)
   }
+
+  /// For a process that is going to crash.
+  static func removeFolder() { try? FileManager.default.removeItem(atPath: folder) }
+
+  private static let folder = (FileSystem.exists("/dev/shm") ? "/dev/shm" : "/tmp")
+    + "/jackdaw-machine-\(getpid())"
 
   /// Runs in the child: prints what the parent compares, and ends without waiting for anybody.
   static func report(_ text: String) {

@@ -45,3 +45,26 @@ def test_lost_page_caches_lose_what_was_not_flushed_at_most(mode):
     assert sum("loses power" in fault for fault in report["faults"]) == 4
     # All of them at once: whatever was lost is told, of the topic that leaves flushing to the system.
     assert any(remark.startswith("cached, not flushed: ") for remark in report["remarks"])
+
+
+@pytest.mark.parametrize("mode", ["zookeeper", "kraft"])
+def test_a_broker_that_lies_is_found_out(mode):
+    """Acknowledged before it is replicated: what a leader's peers do not have is lost with it."""
+    status, reports = simulate(
+        "--seed", "1", "--runs", "3", "--mode", mode, "--fault-time", "15000", "--sabotage")
+    assert status == 1
+    found = [report for report in reports if any(
+        violation.startswith("lost-write") or "the log does not have it" in violation
+        for violation in report["violations"])]
+    assert found, [report["violations"] for report in reports]
+    # What a person needs to find out why: the faults, and the last events.
+    assert found[0]["faults"] and len(found[0]["trace"]) > 1000
+
+
+def test_what_cannot_be_simulated_is_refused():
+    for arguments in (["--mode", "raft"], ["--scenario", "peace"], ["--runs", "0"],
+                      ["--seed", "x"], ["--here"]):
+        done = subprocess.run([BIN / "jackdaw", "simulate", *arguments],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 or (done.returncode == 1 and arguments == ["--here"])
+        assert arguments[0] in done.stderr, done.stderr

@@ -14,6 +14,8 @@ struct SimulationBatch: Sendable {
   private let jobs: Int
   private let limitMs: Int64
   private let isTwice: Bool
+  /// Removed at the end; nil when somebody else has named it.
+  private let temporary: String?
 
   init(_ line: ParsedCommandLine) throws {
     let first: UInt64 = try Self.number(line, "--seed")
@@ -32,6 +34,7 @@ struct SimulationBatch: Sendable {
       throw SettingsError("must be from 1 to 1000000", key: "--runs", value: "\(count)")
     }
     let faultMs: UInt64 = try Self.number(line, "--fault-time")
+    temporary = line.value("--folder") == nil ? Self.temporaryFolder : nil
     let folder = line.value("--folder") ?? Self.temporaryFolder
     runs = (first..<(first + count)).flatMap { seed in
       modes.map { mode in
@@ -111,7 +114,8 @@ struct SimulationBatch: Sendable {
 
   /// - Parameter tell: hears of every run as it ends.
   func run(_ tell: @escaping @Sendable (Result) -> Void) async throws -> [Result] {
-    try await withThrowingTaskGroup(of: Result.self) { group in
+    defer { if let temporary { try? FileManager.default.removeItem(atPath: temporary) } }
+    return try await withThrowingTaskGroup(of: Result.self) { group in
       var results: [Result] = []
       for (index, options) in runs.enumerated() {
         if index >= jobs, let result = try await group.next() {

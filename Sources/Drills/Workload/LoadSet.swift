@@ -4,8 +4,8 @@ import KafkaClient
 import Platform
 import Values
 
-/// The load of a drill or of a simulation: which clients run beside the faults, and where they write
-/// down what they did.
+/// The load of a drill or of a simulation: which clients run beside the faults, and where they
+/// write down what they did.
 public struct LoadSet: Sendable {
   /// Loads of one kind; a simulation gives each kind a process of its own.
   public enum Part: String, Sendable, CaseIterable {

@@ -6,7 +6,9 @@ extension Recorder {
   /// Every anomaly of records, groups and znodes, and the paths whose search was given up.
   ///
   /// - Parameter history: that of this recorder.
-  public func judge(_ history: History) -> (findings: Findings, undecided: [(path: String, steps: Int)]) {
+  public func judge(
+    _ history: History
+  ) -> (findings: Findings, undecided: [(path: String, steps: Int)]) {
     var found = RecordChecker.check(history)
     found.merge(GroupChecker.check(groups))
     found.merge(SessionOrderChecker.check(sightings))
