@@ -4,8 +4,8 @@ import Platform
 
 /// One exact question over netlink (`sock_diag(7)`), answered in microseconds. `/proc/net/tcp` has
 /// the same, but lists every connection of the machine, those that have ended included: with ten
-/// thousand of them and a busy processor a single look takes a quarter of a second, in which a proxy
-/// would carry nothing.
+/// thousand of them and a busy processor a single look takes a quarter of a second, in which a
+/// proxy would carry nothing.
 enum SocketDiagnosis {
   enum Answer: Equatable {
     case inode(UInt32)

@@ -32,8 +32,9 @@ public struct SourceFinder: Sendable {
     return Self.stranger
   }
 
-  /// The slow way, for kernels that cannot be asked. A busy machine's table has thousands of lines, most of them of connections that have ended:
-  /// the C library looks for the port, and only lines that have it are taken apart.
+  /// The slow way, for kernels that cannot be asked. A busy machine's table has thousands of lines,
+  /// most of them of connections that have ended: the C library looks for the port, and only lines
+  /// that have it are taken apart.
   func inode(port: UInt16) -> String? {
     let digits = String(port, radix: 16, uppercase: true)
     let suffix = ":" + String(repeating: "0", count: 4 - digits.count) + digits

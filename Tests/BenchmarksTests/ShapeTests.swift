@@ -95,4 +95,13 @@ import Testing
     }
     #expect(try ShapeComparison(report("a", 100), report("a", 10)).warnings.count == 1)
   }
+
+  /// The first member of a group has all partitions for a moment, and gives most of them away.
+  @Test func aGroupIsCompleteWhenAllAreOfOneGeneration() {
+    #expect(PhaseRun.isComplete([2], assigned: 24, of: 24))
+    #expect(!PhaseRun.isComplete([1, -1], assigned: 24, of: 24), "the others are still to come")
+    #expect(!PhaseRun.isComplete([1, 2], assigned: 24, of: 24))
+    #expect(!PhaseRun.isComplete([-1], assigned: 0, of: 0))
+    #expect(!PhaseRun.isComplete([2], assigned: 18, of: 24))
+  }
 }

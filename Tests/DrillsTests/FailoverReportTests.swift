@@ -13,6 +13,21 @@ struct FailoverReportTests {
     #expect(FailoverReport.percentile([], 0.99) == nil)
   }
 
+  @Test func aMeasurementKeepsOnlyWhatIsNew() {
+    let recorder = Recorder(keepingAtLeast: 10)
+    for time in 0..<1_000 as Range<Int64> {
+      recorder.add(
+        Operation(
+          process: 1, [.sent(TopicPartition("t", 0), value: time, offset: time)],
+          invoked: Instant(milliseconds: time), completed: Instant(milliseconds: time),
+          outcome: .ok))
+    }
+    let kept = recorder.history(hasFinalRead: false).operations
+    #expect((10...20).contains(kept.count))
+    #expect(kept.last?.invoked == Instant(milliseconds: 999))
+    #expect(recorder.records.acknowledged == 1_000)
+  }
+
   /// What was under way before a kill, or failed after it, is no recovery.
   @Test func onlyWritesBegunAfterTheKillCount() {
     let recorder = Recorder()

@@ -17,7 +17,9 @@ struct LibrdkafkaLoadTests {
   }
 
   /// Runs a load until it has recorded so many operations.
-  private func record(_ count: Int, _ load: (Recorder) -> any Workload) async -> [Histories.Operation] {
+  private func record(
+    _ count: Int, _ load: (Recorder) -> any Workload
+  ) async -> [Histories.Operation] {
     let (recorder, stop) = (Recorder(), StopSignal())
     let load = load(recorder)
     await withTaskGroup(of: Void.self) { group in

@@ -137,23 +137,35 @@ struct PhaseRun: Sendable {
     }
   }
 
-  /// Each group has shared out all partitions and knows where to begin; before that nobody would
-  /// read.
+  /// Each group has shared out all partitions among all of its members, and knows where to begin.
+  /// The first member of a group has all partitions for a moment: what is sent before the others
+  /// have come would be read by nobody, for they begin at the end.
   private func waitForAssignments(_ groups: [[TimingConsumer]]) async throws {
     let wanted = shape.topics * shape.partitions
     let limit = Clock.now().advanced(milliseconds: 120_000)
     for group in groups {
       while true {
         var count = 0
-        for consumer in group { count += await consumer.assignedCount() }
-        if count == wanted { break }
+        var generations: Set<Int32> = []
+        for consumer in group {
+          count += await consumer.assignedCount()
+          generations.insert(await consumer.generation())
+        }
+        if Self.isComplete(generations, assigned: count, of: wanted) { break }
         guard Clock.now() < limit else {
-          throw BenchmarkFailure("a group of \(group.count) shared out \(count) of \(wanted)")
+          throw BenchmarkFailure(
+            "a group of \(group.count) shared out \(count) of \(wanted) in generations "
+              + "\(generations.sorted())")
         }
         try await Task.sleep(for: .milliseconds(50))
       }
       for consumer in group { try await consumer.settle() }
     }
+  }
+
+  /// Whether members that name these generations (-1: none) have shared out everything.
+  static func isComplete(_ generations: Set<Int32>, assigned: Int, of wanted: Int) -> Bool {
+    generations.count == 1 && generations != [-1] && assigned == wanted
   }
 
   /// What was acknowledged arrives, within half a minute.

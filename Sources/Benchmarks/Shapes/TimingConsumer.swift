@@ -25,6 +25,9 @@ final class TimingConsumer: Sendable {
   /// How many partitions its group has given it.
   func assignedCount() async -> Int { await consumer.assignment.count }
 
+  /// The generation of its group that it is a member of; -1: of none.
+  func generation() async -> Int32 { await consumer.membership?.generationID ?? -1 }
+
   /// Waits until it knows where to read from: what is sent from here on, it will see.
   func settle() async throws {
     for partition in await consumer.assignment { _ = try await consumer.position(of: partition) }

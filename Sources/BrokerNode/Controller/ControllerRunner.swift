@@ -76,8 +76,8 @@ final class ControllerRunner: @unchecked Sendable {  // confined to the loop but
       onRevoked: { [weak self] in self?.step(.brokerAnswers($0.id, $0.epoch)) })
   }
 
-  /// A follower here has reached a broker. Its address counts as one that answers, should this broker
-  /// become the controller when that one is gone already.
+  /// A follower here has reached a broker. Its address counts as one that answers, should this
+  /// broker become the controller when that one is gone already.
   func noteReached(host: String, port: UInt16) { watch?.noteReached(host: host, port: port) }
 
   /// The broker is registered in a new session.

@@ -29,8 +29,9 @@ import Values
 ///   anew.
 /// - A process that stands still does not refuse: the kernel goes on accepting for it.
 ///
-/// Verdicts outlast their watch. Whoever takes office just after a death knows it already, or learns
-/// it from one refusal: `missing` has the lives that were found to be over and do not answer now.
+/// Verdicts outlast their watch. Whoever takes office just after a death knows it already, or
+/// learns it from one refusal: `missing` has the lives that were found to be over and do not answer
+/// now.
 public struct BrokerProbe: Sendable {
   /// A life of a broker and the address of the listener by which it is reached.
   public struct Subject: Equatable, Sendable {

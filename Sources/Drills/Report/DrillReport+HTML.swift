@@ -11,7 +11,8 @@ extension DrillReport {
       <p class="verdict \(valid ? "good" : "bad")">\(verdict)</p>
       <p><b>Breaks:</b> \(HTMLPage.escape(breaks))<br>
       <b>Must hold:</b> \(HTMLPage.escape(mustHold))<br>
-      <b>Cluster:</b> \(HTMLPage.escape(cluster)), \(mode) mode</p>
+      <b>Cluster:</b> \(HTMLPage.escape(cluster)), \(mode) mode<br>
+      <b>Build:</b> \(HTMLPage.escape(build))</p>
       """
     if let problem = firstProblem {
       body += "<p class=\"bad\">\(HTMLPage.escape(problem))</p>"
@@ -21,6 +22,7 @@ extension DrillReport {
     body += "<h2>Counts</h2>" + countsTable
     body += "<h2>Checks</h2>" + checksTable
     if !findings.isEmpty { body += "<h2>Anomalies</h2>" + findingsList }
+    body += "<h2>Settings</h2>" + settingsTable
     body += "<h2>Events</h2>" + eventsTable
     return HTMLPage.document(title: "Drill \(number) \(name): \(verdict)", body: body)
   }
@@ -52,6 +54,10 @@ extension DrillReport {
 
   private var checksTable: String {
     HTMLPage.table(checks.map { [$0.holds ? "holds" : "FAILS", $0.name, $0.detail] })
+  }
+
+  private var settingsTable: String {
+    HTMLPage.table(settings.keys.sorted().map { [$0, settings[$0] ?? ""] })
   }
 
   private var findingsList: String {

@@ -8,8 +8,10 @@ extension DrillReport {
       "  breaks     \(breaks)",
       "  must hold  \(mustHold)",
       "  cluster    \(cluster), \(mode) mode",
-      "",
+      "  build      \(build)",
     ]
+    for key in settings.keys.sorted() { lines.append("  \(key) = \(settings[key] ?? "")") }
+    lines.append("")
     for event in events where event.kind != TimelineEvent.Kind.note.rawValue {
       lines.append("  \(Self.seconds(event.atMs))  \(Self.pad(event.kind, 10))  \(event.text)")
     }

@@ -105,7 +105,8 @@ public struct FailoverMeasurement: Sendable {
     try await target.create(replicas: 3, configs: ["min.insync.replicas": "2"], admin)
     let run = DrillRun(
       cluster: cluster, options: DrillOptions(), timeline: timeline, target: target,
-      recorder: Recorder(), monitor: Monitor(bootstrap: cluster.bootstrap, topic: target.topic),
+      recorder: Recorder(keepingAtLeast: 300_000),
+      monitor: Monitor(bootstrap: cluster.bootstrap, topic: target.topic),
       admin: admin)
     let report = try await measure(run)
     await admin.close()

@@ -35,8 +35,12 @@ public final class Recorder: Sendable {
   }
 
   private let state = Mutex(State())
+  /// So many of the newest operations are kept at least.
+  private let limit: Int
 
-  public init() {}
+  /// - Parameter limit: for measurements that only look at what has just happened; the history of
+  ///   ten minutes at full speed would fill the memory.
+  public init(keepingAtLeast limit: Int = .max / 2) { self.limit = limit }
 
   // MARK: Names
 
@@ -60,6 +64,9 @@ public final class Recorder: Sendable {
 
   public func add(_ operation: Operation) {
     state.withLock { state in
+      if state.operations.count >= 2 * limit {
+        state.operations.removeFirst(state.operations.count - limit)
+      }
       state.operations.append(operation)
       for access in operation.accesses {
         if case .received = access {
