@@ -1,5 +1,6 @@
 /// What all loops and handlers of a broker share.
 import Authorization
+import Control
 import KafkaProtocol
 import Metadata
 import MetadataLog
@@ -128,6 +129,14 @@ final class BrokerServices: Sendable {
   func applyConfig(_ resource: ConfigResource, _ settings: [String: String]) {
     metadata.setConfig(resource, settings)
     configChanged(resource)
+  }
+
+  /// Takes over what is stored for a user, a client or an address; called by whoever watches the
+  /// store.
+  func applyQuota(_ entity: ConfigEntity, _ settings: [String: String]) {
+    let quotas = metadata.setQuota(entity, settings)
+    throttle.take(quotas)
+    connections.take(quotas)
   }
 
   /// Acts on what the metadata now say is set for a topic or for brokers.

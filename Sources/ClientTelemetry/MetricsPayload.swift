@@ -29,7 +29,8 @@ public struct ClientMetric: Equatable, Sendable {
 /// Reads `opentelemetry.proto.metrics.v1.MetricsData`.
 ///
 /// Gauges and sums come as they are; a histogram and a summary as two sums, `.count` and `.sum`
-/// behind their names, which is what a rate is made of. What is not known is skipped, as protobuf demands.
+/// behind their names, which is what a rate is made of. What is not known is skipped, as protobuf
+/// demands.
 public struct MetricsPayload: Sendable {
   public private(set) var metrics: [ClientMetric] = []
 

@@ -121,6 +121,13 @@ final class AdminSession: Sendable {
     return try await send(DescribeClusterRequest { $0.endpointType = type }).clusterID
   }
 
+  /// Whether brokers have users' SCRAM credentials to tell of.
+  func isScramKnown() async throws -> Bool {
+    guard let node = try await admin.describeCluster().sortedNodes.first else { return false }
+    let key = ApiKey.describeUserScramCredentials.rawValue
+    return try await admin.apiVersions(of: node.id).apiKeys.contains { $0.apiKey == key }
+  }
+
   // MARK: Topics
 
   /// Fresh metadata: of all topics, or of those named.

@@ -11,6 +11,7 @@ import KafkaTransport
 import Metadata
 import MetadataLog
 import Platform
+import Settings
 import Telemetry
 import Values
 
@@ -22,6 +23,7 @@ struct ControllerApis: Sendable {
   /// Opened on `loop` only.
   let host: Unchecked<ControllerHost>
   let features: [SupportedFeature]
+  let config: BrokerConfig
   /// Nil: none is configured, and everybody may do everything.
   let authorizer: StandardAuthorizer?
   private static let audit = Log("kafka.authorizer.logger")
@@ -95,7 +97,21 @@ struct ControllerApis: Sendable {
 
   // MARK: Reads
 
-  private var reads: [ServedApi] { [describeCluster] + accessControl }
+  private var reads: [ServedApi] { [describeCluster, describeConfigs] + accessControl }
+
+  /// DescribeConfigs, key 32: of this controller as it is now, and of what the metadata have.
+  private var describeConfigs: ServedApi {
+    ServedApi(DescribeConfigsRequest.self) { [view, config] asked, request in
+      let image = view.current.image
+      let id = config.identity.brokerID
+      let current = config.applying(
+        dynamicDefaults: image.configs[.brokerDefault],
+        dynamicBroker: image.configs[.broker("\(id.rawValue)")])
+      let describer = ConfigDescriber(
+        id, image: image, config: current, hasClientMetrics: true)
+      request.answer(describer.answer(asked))
+    }
+  }
 
   /// Without an authorizer nobody would heed the entries, and none are taken.
   private var accessControl: [ServedApi] {

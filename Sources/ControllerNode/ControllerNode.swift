@@ -31,6 +31,8 @@ public final class ControllerNode: Sendable {
   private let loop: EventLoop
   private let host: Unchecked<ControllerHost>
   private let registrar: Unchecked<ControllerRegistrar>
+  /// What is served.
+  let apis: ServedApis
   private let servers: [Server]
   private let metricsServer: HTTPServer?
   private let lock: File?
@@ -80,9 +82,10 @@ public final class ControllerNode: Sendable {
     made.onChange = { [registrar] in registrar.value.check() }
     let apis = ControllerApis(
       driver: driver, clusterID: identity.clusterID, view: view, loop: loop, host: host,
-      features: settings.supportedFeatures,
+      features: settings.supportedFeatures, config: config,
       authorizer: StandardAuthorizer(config.authorization))
-    servers = try Self.listen(config, ports, apis.table, metrics, on: loops)
+    self.apis = apis.table
+    servers = try Self.listen(config, ports, self.apis, metrics, on: loops)
     ControllerMetrics.register(view, in: metrics)
     metricsServer = servesMetrics ? try Self.serve(metrics, config, on: loops) : nil
     driver.register(made, on: loop)

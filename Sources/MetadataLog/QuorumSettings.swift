@@ -48,6 +48,8 @@ extension RaftDriverOptions {
     replica.options.appendLingerMs = quorum.appendLingerMs
     replica.options.requestTimeoutMs = quorum.requestTimeoutMs
     replica.options.retryBackoffMs = quorum.retryBackoffMs
+    // With Kafka's timings a leader that is gone is missed when its fetch timeout is over.
+    replica.options.electsOnRefusal = config.failureDetection == .fast
     self.init(configuration: replica, logDirectory: quorum.metadataLogDirectory)
     self.metrics = metrics
     maxResponseBytes = config.network.requestMaxBytes

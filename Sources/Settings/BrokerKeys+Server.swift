@@ -28,8 +28,9 @@ extension ConfigTable {
     jackdaw.controller.quorum.auto.join.enable bool false * fixed low +
       Whether a controller that is no voter of a dynamic quorum makes itself one.
     jackdaw.failure.detection string fast {fast,session} fixed low +
-      How a broker that died is missed: fast probes its listener and acts when the process is
-      proven to be gone; session waits for its session to end, as Kafka does.
+      How a node that died is missed: fast probes a broker's listener and acts when the process is
+      proven to be gone, and elects a leader of the quorum when the old one's port refuses; session
+      waits for sessions and the fetch timeout to end, as Kafka does.
     jackdaw.metrics.host string 127.0.0.1 * fixed low +
       Address the metrics are served on.
     jackdaw.metrics.port int -1 -1..65535 fixed low +

@@ -1,3 +1,4 @@
+import Authorization
 import Bytes
 import Foundation
 import KafkaMessages
@@ -166,7 +167,7 @@ private final class BlockingClient {
 
   /// What a real controller lists, and we do not: reads that brokers answer from their image, and
   /// what needs SASL.
-  private static let unserved: Set<Int16> = [7, 17, 32, 36, 41, 50]
+  private static let unserved: Set<Int16> = [7, 17, 36, 41, 50]
 
   @Test func theSameApisInTheSameVersionsAreListed() async throws {
     let lone = try LoneController()
@@ -219,6 +220,81 @@ private final class BlockingClient {
       }
     }
     #expect(seen.isSuperset(of: [1, 18, 19, 55, 56, 58, 59, 60, 62, 63, 67, 70, 73, 80, 81]))
+  }
+
+  /// No API of a controller slips by an authorizer.
+  @Test func everyApiIsJudged() throws {
+    let lone = try LoneController()
+    defer { lone.stop() }
+    let guarded: [any GuardedRequest.Type] = [
+      FetchRequest.self, CreateTopicsRequest.self, DeleteTopicsRequest.self,
+      DescribeAclsRequest.self, CreateAclsRequest.self, DeleteAclsRequest.self,
+      DescribeConfigsRequest.self, AlterConfigsRequest.self, CreatePartitionsRequest.self,
+      CreateDelegationTokenRequest.self, ElectLeadersRequest.self,
+      IncrementalAlterConfigsRequest.self, AlterPartitionReassignmentsRequest.self,
+      ListPartitionReassignmentsRequest.self, AlterClientQuotasRequest.self,
+      AlterUserScramCredentialsRequest.self, VoteRequest.self, BeginQuorumEpochRequest.self,
+      EndQuorumEpochRequest.self, DescribeQuorumRequest.self, AlterPartitionRequest.self,
+      UpdateFeaturesRequest.self, EnvelopeRequest.self, FetchSnapshotRequest.self,
+      DescribeClusterRequest.self, BrokerRegistrationRequest.self, BrokerHeartbeatRequest.self,
+      UnregisterBrokerRequest.self, AllocateProducerIdsRequest.self,
+      ControllerRegistrationRequest.self, AssignReplicasToDirsRequest.self,
+      AddRaftVoterRequest.self, RemoveRaftVoterRequest.self, UpdateRaftVoterRequest.self,
+    ]
+    let judged = Set(guarded.map { Self.api(of: $0) }).union(AccessGate.open)
+    let served = Set(lone.node.apis.listed.map(\.api))
+    #expect(served.subtracting(judged).isEmpty)
+    #expect(served.count > 35)
+  }
+
+  private static func api(of type: any GuardedRequest.Type) -> ApiKey { type.apiKey }
+
+  /// DescribeConfigs as Kafka's controllers answer it: of themselves, and of what is stored.
+  @Test func aControllerDescribesItself() async throws {
+    let lone = try LoneController()
+    defer { lone.stop() }
+    try await lone.waitUntilActive()
+    let change = IncrementalAlterConfigsRequest {
+      $0.resources = [("100", "max.connections", "77"), ("", "log.retention.ms", "5000")].map {
+        name, key, value in
+        .init {
+          $0.resourceType = ConfigResourceType.broker.rawValue
+          $0.resourceName = name
+          $0.configs = [
+            .init {
+              $0.name = key
+              $0.value = value
+            }
+          ]
+        }
+      }
+    }
+    let changed = try await lone.ask(change, version: 1).get()
+    #expect(changed.responses.map(\.errorCode) == [0, 0])
+    let names: [(ConfigResourceType, String)] = [
+      (.broker, "100"), (.broker, ""), (.broker, "7"), (.brokerLogger, "100"),
+      (.topic, "unknown"), (.clientMetrics, "s"),
+    ]
+    let response = try await lone.ask(
+      DescribeConfigsRequest {
+        $0.resources = names.map { type, name in
+          .init {
+            $0.resourceType = type.rawValue
+            $0.resourceName = name
+            $0.configurationKeys = nil
+          }
+        }
+      }, version: 4
+    ).get()
+    #expect(
+      response.results.map { ErrorCode($0.errorCode) }
+        == [.none, .none, .invalidRequest, .none, .unknownTopicOrPartition, .none])
+    func value(_ index: Int, _ key: String) -> String? {
+      response.results[index].configs.first { $0.name == key }?.value
+    }
+    #expect(value(0, "max.connections") == "77" && value(0, "process.roles") == "controller")
+    #expect(value(0, "log.retention.ms") == "5000" && value(1, "log.retention.ms") == "5000")
+    #expect(value(5, "interval.ms") == "300000")
   }
 
   @Test func itRegistersItselfAndIsDescribed() async throws {

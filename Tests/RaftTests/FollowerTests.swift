@@ -24,10 +24,11 @@ import Values
   }
 
   /// A follower of node 2 whose fetch is under way.
-  static func follower(_ log: RaftLog = Replica.log(), epoch: Int32 = 1) throws -> (
-    Replica, CorrelationID
-  ) {
-    var replica = Replica(log: log)
+  static func follower(
+    _ log: RaftLog = Replica.log(), epoch: Int32 = 1,
+    _ adjust: (inout RaftConfiguration) -> Void = { _ in }
+  ) throws -> (Replica, CorrelationID) {
+    var replica = Replica(log: log, adjust)
     replica.follow(epoch: epoch)
     let fetch = try #require(replica.sent(to: 2).first)
     return (replica, fetch.correlation)
@@ -134,6 +135,19 @@ import Values
     let again = try #require(replica.sent(to: 2).last)
     replica.step(.requestFailed(again.correlation, isRefused: true))
     replica.run(201)
+    #expect(!replica.sent(to: 3).isEmpty)
+  }
+
+  /// With Kafka's timings (`jackdaw.failure.detection=session`) the fetch timeout alone counts.
+  @Test func aClosedPortMayBeWaitedFor() throws {
+    var (replica, fetch) = try Self.follower { $0.options.electsOnRefusal = false }
+    replica.step(.requestFailed(fetch, isRefused: false))
+    replica.run(1500)
+    let again = try #require(replica.sent(to: 2).last)
+    replica.step(.requestFailed(again.correlation, isRefused: true))
+    replica.run(201)
+    #expect(replica.sent(to: 3).isEmpty)
+    replica.run(2000)
     #expect(!replica.sent(to: 3).isEmpty)
   }
 

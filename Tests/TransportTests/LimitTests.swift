@@ -182,6 +182,47 @@ final class RawClient {
     #expect(try await collector.frames(atLeast: 100) == (0..<100).map { [UInt8($0)] })
   }
 
+  @Test func limitsMayChangeWhileListening() async throws {
+    let bench = try Bench(EchoHandler(), options: ServerOptions(), loops: 2)
+    defer { bench.stop() }
+    let kept = try (0..<3).map { _ in try RawClient(to: bench.server.address) }
+    try await eventually { bench.server.connectionCount == 3 ? true : nil }
+    bench.server.setLimits(maxConnections: 3, perIP: .max, overrides: [:])
+    #expect(try RawClient(to: bench.server.address).receive() == [])
+    bench.server.setLimits(maxConnections: 4, perIP: .max, overrides: [:])
+    let welcome = try RawClient(to: bench.server.address)
+    welcome.send([0, 0, 0, 1, 9])
+    #expect(welcome.receive() == [0, 0, 0, 1, 9])
+    #expect(kept.count == 3)
+  }
+
+  /// The third waits and the fourth behind it; the fifth is turned away.
+  @Test func whoComesTooFastWaitsOrIsTurnedAway() async throws {
+    let asked = Mutex(0)
+    var options = ServerOptions()
+    options.admission = { _, _ in
+      let number = asked.withLock { asked in
+        asked += 1
+        return asked
+      }
+      return number == 3 ? .wait(ms: 300) : number == 5 ? .turnAway(afterMs: 100) : .serve
+    }
+    let bench = try Bench(EchoHandler(), options: options, loops: 2)
+    defer { bench.stop() }
+    let start = ContinuousClock.now
+    var clients: [RawClient] = []
+    for _ in 0..<4 {
+      let client = try RawClient(to: bench.server.address)
+      client.send([0, 0, 0, 1, 9])
+      clients.append(client)
+    }
+    for client in clients.prefix(2) { #expect(client.receive() == [0, 0, 0, 1, 9]) }
+    for client in clients.suffix(2) { #expect(client.receive() == [0, 0, 0, 1, 9]) }
+    #expect(ContinuousClock.now - start >= .milliseconds(290))
+    #expect(try RawClient(to: bench.server.address).receive() == [])
+    try await eventually { bench.server.connectionCount == 4 ? true : nil }
+  }
+
   @Test func connectionsAreCountedAndRefused() async throws {
     var options = ServerOptions()
     options.maxConnectionsPerIP = 3

@@ -33,6 +33,17 @@ def acls(cluster, *arguments, status=0):
     return done.stdout + done.stderr
 
 
+def known_to_all(cluster, *texts):
+    """Waits until every broker lists entries with these texts."""
+    def listed(broker):
+        said = subprocess.run(
+            [BIN / "jackdaw", "acls", "--bootstrap-server", broker.address, "--list"],
+            capture_output=True, text=True, timeout=60).stdout
+        return all(text in said for text in texts)
+    for broker in cluster.brokers.values():
+        wait_until(lambda: listed(broker), 30, f"{broker.name} lists {texts}")
+
+
 def create(cluster, name):
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
     admin.create_topics([NewTopic(name, 3, 3)])[name].result(30)
@@ -127,6 +138,7 @@ def test_writing_and_reading_are_refused_and_allowed_again(guarded):
     # Entries are about hosts too.
     acls(guarded, "--add", "--allow-principal", "User:ANONYMOUS", "--allow-host", "10.9.8.7",
          "--topic", "secret")
+    known_to_all(guarded, "host=10.9.8.7")
     assert produce_error(guarded, "secret") == "TOPIC_AUTHORIZATION_FAILED"
     acls(guarded, "--add", "--allow-principal", "User:ANONYMOUS", "--allow-host", "127.0.0.1",
          "--operation", "Read", "--operation", "Write", "--topic", "secret")
@@ -138,11 +150,15 @@ def test_a_group_of_somebody_else(guarded):
     create(guarded, "open")
     assert produce_error(guarded, "open") is None
     deny(guarded, "--group", "private", "--operation", "Read")
+    known_to_all(guarded, "name=private")
     with pytest.raises(KafkaException, match="GROUP_AUTHORIZATION_FAILED"):
         consume(guarded, "open", "private", 1)
     assert consume(guarded, "open", "public", 1) == [b"v"]
     undo(guarded, "--group", "private", "--operation", "Read")
-    assert consume(guarded, "open", "private", 1) == [b"v"]
+
+    def consumed():
+        return consume(guarded, "open", "private", 1) == [b"v"]
+    wait_until(consumed, 30, "the group is open again")
 
 
 def test_lists_have_only_what_may_be_seen(guarded):
@@ -158,11 +174,13 @@ def test_lists_have_only_what_may_be_seen(guarded):
 def test_changes_are_judged_by_the_controller(guarded):
     admin = create(guarded, "kept")
     acls(guarded, "--add", "--allow-principal", "User:alice", "--topic", "kept")
+    known_to_all(guarded, "name=kept")
     for change in (admin.delete_topics(["kept"])["kept"],
                    admin.create_partitions([_more("kept")])["kept"]):
         with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
             change.result(30)
     deny(guarded, "--cluster", "--operation", "Alter")
+    known_to_all(guarded, "operation=ALTER, permissionType=DENY")
     for what in (["--add", "--allow-principal", "User:eve", "--topic", "x"],
                  ["--remove", "--force", "--cluster"]):
         assert "CLUSTER_AUTHORIZATION_FAILED" in acls(guarded, *what, status=1)
@@ -185,7 +203,83 @@ def test_entries_outlive_restarts(guarded):
         broker.start()
     guarded.wait_until_known()
     assert sorted(acls(guarded, "--list").splitlines()) == sorted(acls_before.splitlines())
+    known_to_all(guarded, "name=kept")
     assert produce_error(guarded, "kept") == "TOPIC_AUTHORIZATION_FAILED"
+
+
+def test_controllers_judge_the_same_after_restarts(guarded):
+    """Each controller leads once: what it knows of the entries it has read from its own log."""
+    def judged():
+        admin = AdminClient({"bootstrap.servers": guarded.bootstrap})
+        try:
+            admin.delete_topics(["kept"], operation_timeout=30)["kept"].result(30)
+        except KafkaException as error:
+            return error.args[0].name() == "TOPIC_AUTHORIZATION_FAILED"
+        return False
+
+    led = set()
+    for _ in range(6):
+        leader = guarded.store.leader()
+        leader.kill()
+        wait_until(guarded.store.leader, 30, "another controller leads")
+        wait_until(judged, 30, "the new controller knows the entries")
+        led.add(guarded.store.leader().node_id)
+        leader.start()
+        leader.wait_for_port(leader.port)
+    assert len(led) > 1
+    assert "CLUSTER_AUTHORIZATION_FAILED" in acls(
+        guarded, "--add", "--allow-principal", "User:eve", "--topic", "x", status=1)
+
+
+def test_entries_are_read_from_a_snapshot(tmp_path):
+    """A controller whose log begins with a snapshot judges by what is in it."""
+    with Cluster(tmp_path, brokers=1, coordinators=1, mode="kraft", settings={
+            **AUTHORIZER, "metadata.log.max.record.bytes.between.snapshots": 2000,
+            "metadata.log.segment.bytes": 1 << 20}) as cluster:
+        acls(cluster, "--add", "--allow-principal", "User:ANONYMOUS", "--cluster")
+        create_one(cluster, "closed")
+        acls(cluster, "--add", "--allow-principal", "User:alice", "--topic", "closed")
+        controller = cluster.store.leader()
+        log = controller.data / "__cluster_metadata-0"
+        for number in range(40):
+            create_one(cluster, f"filler-{number}")
+        wait_until(lambda: len(list(log.glob("*.checkpoint"))) > 0, 60, "a snapshot")
+        assert produce_error(cluster, "closed") == "TOPIC_AUTHORIZATION_FAILED"
+        for process in (cluster.brokers[1], controller):
+            process.kill()
+        controller.start()
+        controller.wait_for_line("Becoming the active controller", 60)
+        cluster.brokers[1].start()
+        cluster.wait_until_known()
+        assert "User:alice" in acls(cluster, "--list", "--topic", "closed")
+        assert produce_error(cluster, "closed") == "TOPIC_AUTHORIZATION_FAILED"
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+            admin.delete_topics(["closed"])["closed"].result(30)
+
+
+def create_one(cluster, name):
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+
+
+def test_combined_nodes_judge_too(tmp_path):
+    with Cluster(tmp_path, brokers=1, mode="combined", settings=AUTHORIZER) as cluster:
+        acls(cluster, "--add", "--allow-principal", "User:ANONYMOUS", "--cluster")
+        create_one(cluster, "closed")
+        assert produce_error(cluster, "closed") is None
+        acls(cluster, "--add", "--allow-principal", "User:alice", "--topic", "closed")
+        wait_until(lambda: produce_error(cluster, "closed") == "TOPIC_AUTHORIZATION_FAILED", 30,
+                   "writing is refused")
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+            admin.delete_topics(["closed"])["closed"].result(30)
+        broker = cluster.brokers[1]
+        broker.kill()
+        broker.start()
+        broker.wait_for_line("Transitioning from RECOVERY to RUNNING", 60)
+        cluster.wait_until_known()
+        assert produce_error(cluster, "closed") == "TOPIC_AUTHORIZATION_FAILED"
 
 
 def test_without_an_authorizer_there_are_no_entries(cluster):

@@ -38,7 +38,10 @@ protocol ControllerService: AnyObject, Sendable {
     _ request: ControlledShutdownRequest, version: Int16,
     reply: @escaping @Sendable (ControlledShutdownResponse) -> Void)
 
-  /// In ZooKeeper mode any broker may change configurations: these two work on every broker.
+  /// In ZooKeeper mode any broker may change configurations: these work on every broker.
+  func alterClientQuotas(
+    _ request: AlterClientQuotasRequest,
+    reply: @escaping @Sendable (AlterClientQuotasResponse) -> Void)
   func alterConfigs(
     _ request: AlterConfigsRequest, version: Int16,
     reply: @escaping @Sendable (AlterConfigsResponse) -> Void)

@@ -3,6 +3,7 @@
 /// In ZooKeeper mode the controller's UpdateMetadata requests feed it, and the watcher of
 /// configuration changes; in KRaft mode the publisher of the metadata log. Readers get an immutable
 /// image; copies share what did not change.
+import Control
 import KafkaMessages
 import KafkaRecords
 import Metadata
@@ -92,6 +93,14 @@ final class MetadataCache: Sendable {
       for (key, value) in settings.sorted(by: { $0.key < $1.key }) {
         state.image.apply(Self.record(resource, key, value))
       }
+    }
+  }
+
+  /// Replaces the limits (and a user's credentials) of an entity; returns all limits there are.
+  func setQuota(_ entity: ConfigEntity, _ settings: [String: String]) -> ClientQuotasImage {
+    state.withLock { state in
+      for record in entity.records(for: settings, in: state.image) { state.image.apply(record) }
+      return state.image.clientQuotas
     }
   }
 

@@ -8,9 +8,9 @@ import Values
 
 /// Confined to the session's loop.
 final class ConfigWriter: @unchecked Sendable {  // confined to the session's loop
-  private let session: ZooKeeperSession
+  let session: ZooKeeperSession
   private let services: BrokerServices
-  private let watcher: ConfigWatcher
+  let watcher: ConfigWatcher
 
   init(session: ZooKeeperSession, services: BrokerServices, watcher: ConfigWatcher) {
     self.session = session
@@ -74,7 +74,7 @@ final class ConfigWriter: @unchecked Sendable {  // confined to the session's lo
     }
   }
 
-  private func write(
+  func write(
     _ writes: [ZnodeTransaction], _ resource: ConfigResource,
     _ completion: @escaping (Result<Void, Refusal>) -> Void
   ) {

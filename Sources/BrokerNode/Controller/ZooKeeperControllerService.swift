@@ -123,6 +123,13 @@ final class ZooKeeperControllerService: ControllerService {
     }
   }
 
+  func alterClientQuotas(
+    _ request: AlterClientQuotasRequest,
+    reply: @escaping @Sendable (AlterClientQuotasResponse) -> Void
+  ) {
+    runner.loop.execute { [configs] in configs.alterQuotas(request) { reply($0) } }
+  }
+
   private static func unknown(_ name: String) -> AlterConfig {
     AlterConfig(ConfigResource(.unknown, name), .replace([]))
   }

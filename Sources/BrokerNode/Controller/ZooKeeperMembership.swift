@@ -167,8 +167,9 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     _ entity: ConfigEntity, _ settings: [String: String], _ services: BrokerServices,
     _ runner: ControllerRunner
   ) {
-    // Quotas and credentials have no consumer in this broker yet.
-    guard case .resource(let resource) = entity else { return }
+    guard case .resource(let resource) = entity else {
+      return services.applyQuota(entity, settings)
+    }
     services.applyConfig(resource, settings)
     if resource.type == .topic {
       runner.tell(.topicConfigChanged(resource.name))

@@ -38,6 +38,8 @@ extension ApiTable {
     ApiEntry(CreatePartitionsHandler.self),
     ApiEntry(ElectLeadersHandler.self),
     ApiEntry(IncrementalAlterConfigsHandler.self),
+    ApiEntry(DescribeClientQuotasHandler.self),
+    ApiEntry(AlterClientQuotasHandler.self),
     ApiEntry(AlterPartitionReassignmentsHandler.self),
     ApiEntry(ListPartitionReassignmentsHandler.self),
     ApiEntry(AlterPartitionHandler.self),

@@ -123,6 +123,19 @@ struct QuotaConfigs {
         "Quota configs for \(entity.joined(separator: ", ")) are "
           + values.joined(separator: ", "))
     }
+    // Credentials are users' alone: not those of a client, nor of the default user.
+    guard parts.count == 1, let part = parts.first, part.kind.type == "user",
+      part.name != .byDefault, try await session.isScramKnown()
+    else { return }
+    try await ScramConfigs.describe(oneUser, session, console)
+  }
+
+  /// The one user that is named; nil for anything else.
+  private var oneUser: String? {
+    guard parts.count == 1, let part = parts.first, part.kind.type == "user",
+      case .exactly(let name) = part.name
+    else { return nil }
+    return name
   }
 
   // MARK: Alter
@@ -133,14 +146,15 @@ struct QuotaConfigs {
     guard !parts.contains(where: { $0.name == .any }) else {
       throw SettingsError("--alter needs --entity-name or --entity-default")
     }
+    if adding.contains(where: { ScramConfigs.isScram($0.0) })
+      || deleting.contains(where: ScramConfigs.isScram)
+    {
+      try await ScramConfigs(adding: adding, deleting: deleting, user: oneUser).alter(session)
+      return console.line("Completed updating \(title).")
+    }
     typealias Op = AlterClientQuotasRequest.OpData
     var changes: [Op] = []
     for (key, text) in adding {
-      if key.hasPrefix("SCRAM-") {
-        throw SettingsError(
-          "credentials are changed by requests, or set by storage format --add-scram",
-          key: "--add-config", value: key)
-      }
       guard let value = Double(text) else {
         throw SettingsError("must be a number", key: "--add-config", value: "\(key)=\(text)")
       }

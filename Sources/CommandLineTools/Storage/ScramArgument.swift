@@ -67,7 +67,11 @@ struct ScramArgument {
       }
       return bytes
     }
-    // Letters and digits, like Kafka's, so that a salt can be typed.
+    return randomSalt()
+  }
+
+  /// Letters and digits, like Kafka's, so that a salt can be typed.
+  static func randomSalt() -> [UInt8] {
     var random = SystemRandom()
     let digits = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
     return (0..<26).map { _ in digits[Int.random(in: 0..<digits.count, using: &random)] }

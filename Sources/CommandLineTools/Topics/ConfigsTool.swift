@@ -7,22 +7,30 @@ import Settings
 /// quotas of users, clients and addresses.
 struct ConfigsTool: Tool {
   let name = "configs"
-  let summary = "Describe and alter configurations of topics and brokers, and quotas of clients."
+  let summary =
+    "Describe and alter configurations of topics and nodes, quotas, SCRAM credentials."
 
   var syntax: CommandLineSyntax {
     CommandLineSyntax(
       command: "jackdaw configs", summary: summary,
       flags: AdminSession.flags + [
+        AdminSession.controllerFlag,
         .toggle("--describe", "Show configurations."),
         .toggle("--alter", "Change configurations."),
         .toggle("--all", "With --describe: defaults too."),
         .value(
-          "--entity-type", "topics|brokers|users|clients|ips", repeatable: true,
+          "--entity-type", "topics|brokers|broker-loggers|users|clients|ips|client-metrics",
+          repeatable: true,
           "What is configured; users and clients together too."),
         .value("--entity-name", "NAME", repeatable: true, "Which one."),
         .toggle("--entity-default", "The default of all brokers, users, clients or ips."),
         .value("--topic", "NAME", "Short for --entity-type topics --entity-name NAME."),
         .value("--broker", "ID", "Short for --entity-type brokers --entity-name ID."),
+        .value(
+          "--broker-logger", "ID", "Short for --entity-type broker-loggers --entity-name ID."),
+        .value(
+          "--client-metrics", "NAME",
+          "Short for --entity-type client-metrics --entity-name NAME."),
         .toggle("--broker-defaults", "Short for --entity-type brokers --entity-default."),
         .value("--add-config", "k=v,k=[a,b]", "Configurations to set."),
         .value("--add-config-file", "FILE", "Properties file with configurations to set."),
@@ -37,10 +45,18 @@ struct ConfigsTool: Tool {
     /// nil: all of the type; "": the default of all brokers.
     let name: String?
 
+    /// The node that has to be asked; nil when any will do.
+    func node(_ name: String) -> KafkaCluster.Target? {
+      guard type == .broker || type == .brokerLogger else { return nil }
+      return Int32(name).map { .node($0) }
+    }
+
     func title(_ name: String) -> String {
       switch type {
       case .topic: "topic \(name)"
-      default: name.isEmpty ? "brokers in the cluster" : "broker \(name)"
+      case .clientMetrics: "client-metric \(name)"
+      case .brokerLogger: "broker-logger \(name)"
+      case .broker: name.isEmpty ? "brokers in the cluster" : "broker \(name)"
       }
     }
   }
@@ -71,14 +87,20 @@ struct ConfigsTool: Tool {
   private func entity(_ line: ParsedCommandLine) throws(SettingsError) -> Entity {
     if let name = line.value("--topic") { return Entity(type: .topic, name: name) }
     if let name = line.value("--broker") { return Entity(type: .broker, name: name) }
+    if let name = line.value("--broker-logger") { return Entity(type: .brokerLogger, name: name) }
+    if let name = line.value("--client-metrics") {
+      return Entity(type: .clientMetrics, name: name)
+    }
     if line.has("--broker-defaults") { return Entity(type: .broker, name: "") }
     let name = line.has("--entity-default") ? "" : line.value("--entity-name")
     switch try line.require("--entity-type") {
     case "topics": return Entity(type: .topic, name: name)
     case "brokers": return Entity(type: .broker, name: name)
+    case "broker-loggers": return Entity(type: .brokerLogger, name: name)
+    case "client-metrics": return Entity(type: .clientMetrics, name: name)
     case let other:
       throw SettingsError(
-        "topics, brokers, users, clients and ips are supported",
+        "topics, brokers, broker-loggers, users, clients, ips and client-metrics are supported",
         key: "--entity-type", value: other)
     }
   }
@@ -104,9 +126,7 @@ struct ConfigsTool: Tool {
           $0.configurationKeys = nil
         }
       ]
-      // A broker alone knows its own values.
-      let target = entity.type == .broker ? Int32(name).map { KafkaCluster.Target.node($0) } : nil
-      let response = try await session.send(request, to: target ?? .any)
+      let response = try await session.send(request, to: entity.node(name) ?? .any)
       for result in response.results {
         try ErrorCode.check(result.errorCode, result.errorMessage, entity.title(name))
         let shown = result.configs.filter { line.has("--all") || isDynamic($0) }
@@ -125,13 +145,22 @@ struct ConfigsTool: Tool {
 
   private func names(_ entity: Entity, _ session: AdminSession) async throws -> [String] {
     if let name = entity.name { return [name] }
+    if entity.type == .clientMetrics {
+      return try await session.admin.listClientMetricsResources()
+    }
+    if session.cluster.isOfControllers {
+      guard entity.type != .topic else {
+        throw ToolFailure("controllers list no topics: name one, or ask brokers")
+      }
+      return try await session.admin.describeCluster().sortedNodes.map { "\($0.id)" }
+    }
     if entity.type == .topic { return try await session.topics(matching: nil).compactMap(\.name) }
     return try await session.metadata(topics: []).brokers.map(\.nodeID).sorted().map(String.init)
   }
 
   private func isDynamic(_ config: DescribeConfigsResponse.DescribeConfigsResourceResult) -> Bool {
     switch ConfigSource(rawValue: config.configSource) {
-    case .dynamicTopic, .dynamicBroker, .dynamicDefaultBroker: true
+    case .dynamicTopic, .dynamicBroker, .dynamicDefaultBroker, .clientMetrics: true
     default: false
     }
   }
@@ -191,8 +220,8 @@ struct ConfigsTool: Tool {
       }
     ]
     let response: IncrementalAlterConfigsResponse
-    if entity.type == .broker, let id = Int32(name) {
-      response = try await session.send(request, to: .node(id))
+    if let node = entity.node(name), !session.cluster.isOfControllers {
+      response = try await session.send(request, to: node)
     } else {
       response = try await session.sendToController(request) { $0.responses.first?.errorCode }
     }

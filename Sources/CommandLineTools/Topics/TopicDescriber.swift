@@ -146,6 +146,7 @@ enum ConfigResourceType: Int8 {
   case topic = 2
   case broker = 4
   case brokerLogger = 8
+  case clientMetrics = 16
 }
 
 /// Where a value comes from, as DescribeConfigs numbers it.
@@ -157,6 +158,7 @@ enum ConfigSource: Int8 {
   case staticBroker = 4
   case `default` = 5
   case dynamicBrokerLogger = 6
+  case clientMetrics = 7
 
   var text: String {
     switch self {
@@ -167,6 +169,7 @@ enum ConfigSource: Int8 {
     case .staticBroker: "STATIC_BROKER_CONFIG"
     case .default: "DEFAULT_CONFIG"
     case .dynamicBrokerLogger: "DYNAMIC_BROKER_LOGGER_CONFIG"
+    case .clientMetrics: "CLIENT_METRICS_CONFIG"
     }
   }
 }

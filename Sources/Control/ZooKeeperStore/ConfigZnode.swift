@@ -93,7 +93,7 @@ public enum ConfigEntity: Equatable, Sendable {
     case .resource(let resource): return image.configs[resource]
     case .quota(let entity):
       var config: [String: String] = [:]
-      for (key, value) in image.clientQuotas[entity] { config[key] = Self.text(value, key) }
+      for (key, value) in image.clientQuotas[entity] { config[key] = Self.quotaText(value, key) }
       if entity.parts.count == 1, let user = entity.name(of: "user"), let user {
         for mechanism in ScramMechanism.allCases {
           config[mechanism.name] = image.scram[user, mechanism].map(ScramZnodeText.encode)
@@ -131,7 +131,7 @@ public enum ConfigEntity: Equatable, Sendable {
   /// Rates in bytes and connections are whole numbers; percentages and mutation rates are not.
   // Kafka would write a whole number for a rate it keeps as an integer, and a decimal one for a
   // rate it keeps as a double.
-  private static func text(_ value: Double, _ key: String) -> String {
+  public static func quotaText(_ value: Double, _ key: String) -> String {
     let isWhole =
       key == "producer_byte_rate" || key == "consumer_byte_rate"
       || key == "connection_creation_rate"

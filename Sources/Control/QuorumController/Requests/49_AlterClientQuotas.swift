@@ -22,7 +22,8 @@ extension AlterClientQuotasRequest: ControllerRequest {
         guard seen.insert(entity).inserted else {
           throw Refusal(.invalidRequest, "Ignoring duplicate entity \(entity)")
         }
-        records += try Self.changes(entry, of: entity, machine.pending.image.clientQuotas)
+        records += try Self.changes(
+          entry, of: entity, machine.pending.image.clientQuotas[entity])
         response.entries.append(Self.result(entry, Refusal(.none)))
       } catch {
         response.entries.append(Self.result(entry, error))
@@ -31,7 +32,9 @@ extension AlterClientQuotasRequest: ControllerRequest {
     return .init(validateOnly ? [] : records, response)
   }
 
-  private static func entity(_ entry: EntryData) throws(Refusal) -> QuotaEntity {
+  /// What an entry is about.
+  /// - Throws: INVALID_REQUEST for entities that cannot have quotas.
+  public static func entity(_ entry: EntryData) throws(Refusal) -> QuotaEntity {
     var parts: [String: String?] = [:]
     for part in entry.entity {
       guard parts[part.entityType] == nil else {
@@ -78,11 +81,12 @@ extension AlterClientQuotasRequest: ControllerRequest {
     }
   }
 
-  /// Only what changes is written.
-  private static func changes(
-    _ entry: EntryData, of entity: QuotaEntity, _ quotas: ClientQuotasImage
+  /// The records of what an entry changes; only what changes is written.
+  ///
+  /// - Parameter current: the entity's limits as they are.
+  public static func changes(
+    _ entry: EntryData, of entity: QuotaEntity, _ current: [String: Double]
   ) throws(Refusal) -> [MetadataRecord] {
-    let current = quotas[entity]
     let isIP = entry.entity.contains { $0.entityType == "ip" }
     var records: [MetadataRecord] = []
     var keys: Set<String> = []
@@ -137,7 +141,7 @@ extension AlterClientQuotasRequest: ControllerRequest {
     }
   }
 
-  private static func result(
+  public static func result(
     _ entry: EntryData, _ refusal: Refusal
   ) -> AlterClientQuotasResponse.EntryData {
     .init {

@@ -8,16 +8,15 @@ enum ClientMetricsDescription {
   ///   - keys: nil or empty for all.
   static func describe(_ settings: [String: String], keys: [String]?) -> [ConfigDescription] {
     let wanted = keys ?? []
-    return TelemetrySubscription.keys.filter { wanted.isEmpty || wanted.contains($0) }
-      .map { key in
-        let value = TelemetrySubscription.effective(key, settings)
-        let isSet = settings[key] != nil
-        return ConfigDescription(
-          name: key, value: value, source: isSet ? .clientMetrics : .defaultConfig,
-          isReadOnly: false, isSensitive: false, type: key == "interval.ms" ? .int : .list,
-          synonyms: isSet ? [.init(name: key, value: value, source: .clientMetrics)] : [],
-          documentation: documentation[key] ?? "")
-      }
+    return TelemetrySubscription.keys.filter { wanted.isEmpty || wanted.contains($0) }.map { key in
+      let value = TelemetrySubscription.effective(key, settings)
+      let isSet = settings[key] != nil
+      return ConfigDescription(
+        name: key, value: value, source: isSet ? .clientMetrics : .defaultConfig,
+        isReadOnly: false, isSensitive: false, type: key == "interval.ms" ? .int : .list,
+        synonyms: isSet ? [.init(name: key, value: value, source: .clientMetrics)] : [],
+        documentation: documentation[key] ?? "")
+    }
   }
 
   private static let documentation = [
