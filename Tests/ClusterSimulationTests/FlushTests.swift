@@ -106,9 +106,8 @@ import Values
           do {
             let log = try FlushTests.open(path, LogConfig())
             try FileSystem.syncDirectory("\(folder)/node")
-            for value in 0..<3 { _ = try FlushTests.append(value, to: log) }
+            for value in 0..<4 { _ = try FlushTests.append(value, to: log) }
             try log.flush(now: Clock.wallNow())
-            _ = try FlushTests.append(3, to: log)
             try log.truncate(to: 3, now: Clock.wallNow())
             _ = try FlushTests.append(4, to: log, epoch: 2)
             before.isDone.store(true, ordering: .relaxed)
