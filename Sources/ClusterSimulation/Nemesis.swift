@@ -71,6 +71,7 @@ final class Nemesis {
 
   /// False for a fault that cannot be, or that would break what the protocol promises nothing for.
   private func start(_ fault: Fault) -> Bool {
+    guard cluster.recovering.isEmpty || !reachesBrokers(fault) else { return false }
     switch fault {
     case .kill(let name):
       guard cluster.members[name]?.process != nil else { return false }
@@ -98,14 +99,28 @@ final class Nemesis {
     return true
   }
 
-  /// Kafka answers acks=all out of page caches: two brokers that lose theirs before the first has
-  /// copied everything again may lose records, by design, and so may the last one in the ISR. So a
-  /// broker's power fails only when nothing else is broken and every replica is in sync; what comes
-  /// next may come at once. Coordinators and controllers flush before they answer, and may lose
-  /// power as they like.
+  /// Kafka answers acks=all out of page caches, so that records may be lost by design when a broker
+  /// that has lost its cache is elected: because it is the last one in the ISR, or because all the
+  /// others are away before it was missed. So a broker's power fails only when nothing else is
+  /// broken and every replica is in sync, and no other broker is touched until it has everything
+  /// again. Coordinators and controllers flush before they answer, and may lose power as they like.
   private func mayLosePower(_ name: String) -> Bool {
     guard targets.brokers.contains(name) else { return true }
     return cluster.recovering.isEmpty && endings.isEmpty && cluster.notServing.isEmpty && isFull()
+  }
+
+  /// Whether a fault may take brokers away, or part them from anybody.
+  private func reachesBrokers(_ fault: Fault) -> Bool {
+    let names: [String] =
+      switch fault {
+      case .kill(let name), .stop(let name), .losePower(let name), .pause(let name),
+        .isolate(let name), .separate(let name):
+        [name]
+      case .cut(let a, let b), .flap(let a, let b): [a, b]
+      case .killAll(let names): names
+      case .slow, .jumpClock: []
+      }
+    return names.contains { targets.brokers.contains($0) }
   }
 
   private func end(_ fault: Fault) {

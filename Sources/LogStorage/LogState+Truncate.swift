@@ -15,6 +15,7 @@ extension LogState {
       try startAnew(at: offset, logStartOffset: nil, nowMs: nowMs)
       return true
     }
+    let count = segments.count
     while segments.count > 1, active.baseOffset > offset {
       let segment = segments.removeLast()
       try removeSnapshots { $0 >= segment.baseOffset && $0 > offset }
@@ -23,6 +24,10 @@ extension LogState {
     // A batch that has the offset within goes as a whole; the next fetch brings it again.
     let position = try active.locate(offset)?.position ?? active.size
     try active.truncate(to: offset, position: position)
+    // The epochs that follow are durable at once. Were the cut not, a power failure could bring
+    // back what was cut off, and those epochs would vouch for it.
+    try active.sync()
+    if segments.count < count { try FileSystem.syncDirectory(directory) }
     try ended(at: offset)
     try loadProducers(to: offset)
     return true
@@ -37,6 +42,7 @@ extension LogState {
       directory: directory, baseOffset: offset, config: config, nowMs: nowMs)
     try segment.createIndexes()
     segments = [segment]
+    try FileSystem.syncDirectory(directory)
     try epochs.clear()
     logStartOffset = start ?? offset
     try ended(at: offset)

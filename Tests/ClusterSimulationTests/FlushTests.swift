@@ -26,7 +26,9 @@ import Values
     ).log
   }
 
-  private static func append(_ value: Int, to log: PartitionLog) throws -> Offset {
+  private static func append(
+    _ value: Int, to log: PartitionLog, epoch: Int32 = 1
+  ) throws -> Offset {
     var builder = BatchBuilder(BatchOptions(), reserving: 256)
     builder.append(
       timestamp: Clock.wallNow().milliseconds, key: nil, value: Array("value \(value)".utf8),
@@ -35,7 +37,7 @@ import Values
     try builder.finish(into: &output)
     var bytes = output.array()
     return try bytes.withUnsafeMutableBytes {
-      try log.append(leader: $0, leaderEpoch: LeaderEpoch(1), now: Clock.wallNow())
+      try log.append(leader: $0, leaderEpoch: LeaderEpoch(epoch), now: Clock.wallNow())
     }.logEndOffset
   }
 
@@ -85,6 +87,53 @@ import Values
       }
       #expect(survived > 200)
       // Not through the machine, which keeps what is removed.
+      try? FileManager.default.removeItem(atPath: folder)
+      exit(0)
+    }
+  }
+
+  /// A follower cuts its log and goes on in a new epoch. A power failure may take the new records,
+  /// but never bring the old ones back behind epochs that say that they are the leader's.
+  @Test func whatWasCutOffStaysAway() async {
+    await #expect(processExitsWith: .success) {
+      let top = FileSystem.exists("/dev/shm") ? "/dev/shm" : "/tmp"
+      let folder = "\(top)/jackdaw-cut-\(getpid())"
+      let machine = try SimulatedMachine(seed: 4, folder: folder)
+      for round in 0..<60 {
+        let path = "\(machine.folder)/node/t-\(round)"
+        let (before, after) = (Progress(), Progress())
+        let process = try machine.start("node") {
+          do {
+            let log = try FlushTests.open(path, LogConfig())
+            try FileSystem.syncDirectory("\(folder)/node")
+            for value in 0..<4 { _ = try FlushTests.append(value, to: log) }
+            try log.flush(now: Clock.wallNow())
+            try log.truncate(to: 3, now: Clock.wallNow())
+            _ = try FlushTests.append(4, to: log, epoch: 2)
+            before.isDone.store(true, ordering: .relaxed)
+            Platform.Thread.sleep(ms: 1_000_000)
+          } catch { print("round \(round): \(error)") }
+        }
+        #expect(machine.run(untilMs: 60_000) { before.isDone.load(ordering: .relaxed) })
+        machine.crash(process, losing: .unsynced)
+        try machine.start("node") {
+          if let log = try? FlushTests.open(path, LogConfig()),
+            let bytes = FileManager.default.contents(atPath: path + "/00000000000000000000.log")
+          {
+            // The epoch that the last record's batch carries.
+            var last: Int32 = -1
+            bytes.withUnsafeBytes { raw in
+              var batches = BatchIterator(raw)
+              while let batch = try? batches.next() { last = batch.header.partitionLeaderEpoch }
+            }
+            let isOld = log.logEndOffset == 4 && last == 1
+            after.acknowledged.store(isOld ? 1 : 0, ordering: .relaxed)
+          }
+          after.isDone.store(true, ordering: .relaxed)
+        }
+        #expect(machine.run(untilMs: 60_000) { after.isDone.load(ordering: .relaxed) })
+        #expect(after.acknowledged.load(ordering: .relaxed) == 0, "round \(round)")
+      }
       try? FileManager.default.removeItem(atPath: folder)
       exit(0)
     }
