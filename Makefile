@@ -72,8 +72,10 @@ test: ## everything: units, scenarios, simulation, conventions, real clients
 	$(MAKE) check-hot-path
 
 SEEDS ?= 5000
-nightly: debug ## every simulation with SEEDS seeds
+nightly: debug build ## every simulation with SEEDS seeds, and a tenth as many whole clusters
 	JACKDAW_SEEDS=$(SEEDS) swift test --skip-build --parallel --filter SimulationTests
+	$(JACKDAW) simulate --runs $$(( $(SEEDS) / 10 ))
+	$(JACKDAW) simulate --runs $$(( $(SEEDS) / 10 )) --scenario lost-page-cache
 
 test-swift: ## units, scenarios, simulation and conventions
 	swift test --skip-build --parallel --skip Simulation
@@ -113,6 +115,9 @@ drill: build ## the short set of failover drills; reports in run/reports (MODE=)
 
 drill-all: build ## every failover drill of the mode
 	@$(DRILL) all
+
+drill-lost-page-cache: build # drill 19 needs machines that lose power: simulated ones
+	@$(JACKDAW) simulate --scenario lost-page-cache --seed $(SEED) --runs $(RUNS) --mode $(SIMULATED_MODE)
 
 drill-%: build # one drill by its name: make drill-kill-leader
 	@$(DRILL) $*
