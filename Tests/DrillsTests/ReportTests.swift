@@ -51,6 +51,7 @@ import Testing
       members = broker-1, broker-2, controller-3
       build = Apache Kafka 3.9.0
       broker-2.id = 102
+      start = true
       kill = echo {name} {number} {id} >> \(file)
       broker-1.kill = echo special >> \(file)
       stop = exit 3
@@ -65,9 +66,22 @@ import Testing
     #expect(throws: DrillProblem.self) { try cluster.pause(cluster.members[0]) }
   }
 
+  /// Servers that are started in the background hold what they were given; the shell has ended.
+  @Test func whatIsLeftRunningIsNotWaitedFor() throws {
+    let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID())").path
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    let cluster = try cluster(
+      "members = broker-1\nstart = sleep 60 & echo $! > \(file)\nkill = kill $(cat \(file))")
+    let begin = ContinuousClock.now
+    try cluster.start(cluster.members[0])
+    try cluster.kill(cluster.members[0])
+    #expect(ContinuousClock.now - begin < .seconds(30))
+  }
+
   @Test func mistakesAreNamed() {
     for (text, word) in [
       ("", "members"), ("members = elephant-1", "elephant-1"), ("mode=x\nmembers=broker-1", "mode"),
+      ("members=broker-1\nstart=true", "kill broker-1"),
     ] {
       do {
         _ = try cluster(text)

@@ -1,7 +1,7 @@
 // Somebody else's cluster, handled by commands of theirs.
 import FaultProxy
 import Foundation
-import Glibc
+import Platform
 import Settings
 
 /// Any Kafka-compatible cluster: a bootstrap address, and a file that says how its members are
@@ -22,7 +22,8 @@ import Settings
 /// coordinator-1.kill = …
 /// ```
 /// A command with a member's name before it counts for that member; `{name}`, `{number}` and `{id}`
-/// are filled in. Commands run with `/bin/sh -c`; a status other than 0 is a failure.
+/// are filled in. Commands run with `/bin/sh -c`, two minutes at most; a status other than 0 is a
+/// failure.
 public struct CommandCluster: ClusterUnderTest {
   public let mode: String
   public let label: String
@@ -58,6 +59,12 @@ public struct CommandCluster: ClusterUnderTest {
     var commands: [String: String] = [:]
     for entry in properties.effectiveEntries { commands[entry.key] = entry.value }
     self.commands = commands
+    // Nearly every drill ends members and brings them back: better said before anything is broken.
+    for member in members {
+      for command in ["start", "kill"] where !canRun(command, member) {
+        throw DrillProblem("\(file): no command to \(command) \(member.name)")
+      }
+    }
   }
 
   private static func member(
@@ -87,21 +94,22 @@ public struct CommandCluster: ClusterUnderTest {
     let text = template.replacingOccurrences(of: "{name}", with: member.name)
       .replacingOccurrences(of: "{number}", with: ordinal)
       .replacingOccurrences(of: "{id}", with: "\(member.number)")
-    let process = Process()
-    process.executableURL = URL(filePath: "/bin/sh")
-    process.arguments = ["-c", text]
-    process.standardOutput = FileHandle.nullDevice
-    process.standardInput = FileHandle.nullDevice
-    do {
-      try process.run()
+    // What a command says belongs beside the report, not into it.
+    let child: ChildProcess
+    do throws(SystemError) {
+      child = try ChildProcess.start("/bin/sh", ["-c", "exec >&2\n" + text])
     } catch {
       throw DrillProblem("\(text): \(error)")
     }
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      throw DrillProblem("\(text): ended with status \(process.terminationStatus)")
+    // The shell's own end counts: a server that it has left behind may hold whatever it was given.
+    guard let status = child.wait(upToMs: Self.commandLimitMs) else {
+      child.terminate(graceMs: 0)
+      throw DrillProblem("\(text): did not end within \(Self.commandLimitMs / 1000) s")
     }
+    guard status == 0 else { throw DrillProblem("\(text): ended with status \(status)") }
   }
+
+  private static let commandLimitMs: Int64 = 120_000
 
   /// It runs already: that is checked by the first operations on it.
   public func up(_ progress: @Sendable (String) -> Void) throws {
