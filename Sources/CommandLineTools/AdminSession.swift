@@ -122,10 +122,12 @@ final class AdminSession: Sendable {
   }
 
   /// Whether brokers have users' SCRAM credentials to tell of.
-  func isScramKnown() async throws -> Bool {
+  func isScramKnown() async throws -> Bool { try await serves(.describeUserScramCredentials) }
+
+  /// Whether brokers list an API; the first of them is asked.
+  func serves(_ api: ApiKey) async throws -> Bool {
     guard let node = try await admin.describeCluster().sortedNodes.first else { return false }
-    let key = ApiKey.describeUserScramCredentials.rawValue
-    return try await admin.apiVersions(of: node.id).apiKeys.contains { $0.apiKey == key }
+    return try await admin.apiVersions(of: node.id).apiKeys.contains { $0.apiKey == api.rawValue }
   }
 
   // MARK: Topics

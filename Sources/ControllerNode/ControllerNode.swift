@@ -170,6 +170,8 @@ extension ControllerNode {
       nodeID: config.identity.brokerID, clusterID: clusterID, bootstrap: bootstrap ?? [])
     options.base = ControllerOptions(config)
     options.bootstrapSource = source
+    options.areUnstableFeaturesEnabled = config.quorum.supportsUnstableFeatures
+    options.areEligibleReplicasKept = config.quorum.keepsEligibleReplicas
     options.brokerSessionTimeoutMs = config.quorum.sessionTimeoutMs
     options.maxIdleIntervalMs = config.quorum.maxIdleIntervalMs
     options.tokenMaxLifetimeMs = config.delegationTokens.maxLifetimeMs

@@ -20,6 +20,11 @@ public struct MetadataVersion: RawRepresentable, Hashable, Comparable, Sendable 
   /// 4.0-IV1: refused unless `unstable.feature.versions.enable=true`.
   public static let latestUnstable = MetadataVersion(23)
 
+  /// The highest level that a node takes, by its `unstable.feature.versions.enable`.
+  public static func latest(isUnstableAllowed: Bool) -> MetadataVersion {
+    isUnstableAllowed ? latestUnstable : latestProduction
+  }
+
   public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 
   private struct Row: Sendable {

@@ -44,6 +44,10 @@ extension BrokerConfig {
     public let segmentMs: Int64
     public let retentionBytes: Int64
     public let retentionMs: Int64
+    /// `unstable.feature.versions.enable`
+    public let supportsUnstableFeatures: Bool
+    /// `eligible.leader.replicas.enable`
+    public let keepsEligibleReplicas: Bool
 
     init(_ values: ConfigValues) throws(SettingsError) {
       let roles = values.list("process.roles")
@@ -73,6 +77,8 @@ extension BrokerConfig {
       segmentMs = values.int64("metadata.log.segment.ms")
       retentionBytes = values.int64("metadata.max.retention.bytes")
       retentionMs = values.int64("metadata.max.retention.ms")
+      supportsUnstableFeatures = values.bool("unstable.feature.versions.enable")
+      keepsEligibleReplicas = values.bool("eligible.leader.replicas.enable")
       if roles.isEmpty {
         guard controllerListenerNames.isEmpty else {
           throw SettingsError(

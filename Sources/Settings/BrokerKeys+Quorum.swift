@@ -27,8 +27,8 @@ extension ConfigTable {
       The voters of a static quorum: id@host:port, …
     early.start.listeners string null * fixed high -
       read in KRaft mode only; every listener starts when the broker serves
-    eligible.leader.replicas.enable bool false * fixed high !
-      not written at metadata.version 3.9-IV0 (KIP-966)
+    eligible.leader.replicas.enable bool false * fixed high +
+      Controllers keep eligible leader replicas (KIP-966); from metadata.version 4.0-IV0 on.
     initial.broker.registration.timeout.ms int 60000 * fixed medium +
       A broker that no controller registers within this time gives up.
     metadata.log.dir string null * fixed high +
@@ -105,8 +105,8 @@ extension ConfigTable {
       Not used here.
     unstable.api.versions.enable bool false * fixed high !
       unstable API versions are not served
-    unstable.feature.versions.enable bool false * fixed high !
-      unstable feature versions are not supported
+    unstable.feature.versions.enable bool false * fixed high +
+      Supports metadata.version 4.0-IV0 and 4.0-IV1, which are not for production.
     """
 
   /// Keys that say nothing to a broker in ZooKeeper mode.
@@ -117,7 +117,8 @@ extension ConfigTable {
     }
     return [
       "broker.heartbeat.interval.ms", "broker.session.timeout.ms",
-      "initial.broker.registration.timeout.ms",
+      "eligible.leader.replicas.enable", "initial.broker.registration.timeout.ms",
+      "unstable.feature.versions.enable",
     ].contains(key)
   }
 }

@@ -127,6 +127,35 @@ import Values
     #expect(try await run(["info", "--config", path]) == 0)
   }
 
+  @Test func unstableLevelsNeedTheNodesConsent() async throws {
+    let folder = try Fixtures.temporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let voters = "controller.quorum.voters=1@127.0.0.1:55192\n"
+    let format = ["format", "--cluster-id", Self.clusterID, "--config"]
+    let stable = try config(folder, voters)
+    for level in [["--release-version", "4.0-IV0"], ["--feature", "metadata.version=22"]] {
+      let failure = await #expect(throws: ToolFailure.self) {
+        try await run(format + [stable] + level)
+      }
+      #expect(failure?.description == "metadata.version 4.0-IV0 is not yet stable.")
+    }
+    #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "logs").path))
+    // Without a level the latest that the node takes, as Kafka's tool has it.
+    let cases: [([String], Int16)] = [(["--release-version", "4.0-IV0"], 22), ([], 23)]
+    for (flags, level) in cases {
+      let path = try config(folder, voters + "unstable.feature.versions.enable=true")
+      #expect(try await run(format + [path] + flags) == 0)
+      let home = folder.appending(path: "logs")
+      let records = try #require(try BootstrapFile.read(home.path)).map(\.record)
+      guard case .featureLevel(let record)? = records.first else {
+        Issue.record("no level")
+        return
+      }
+      #expect(record.featureLevel == level)
+      try FileManager.default.removeItem(at: home)
+    }
+  }
+
   @Test func initialControllersAreTheFirstVoters() async throws {
     let folder = try Fixtures.temporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }

@@ -248,42 +248,4 @@ import Values
     #expect(try reassign(&host, [1, 2]).errorCode == 0)
     #expect(host.log.count == count)
   }
-
-  // MARK: Eligible leader replicas
-
-  @Test func eligibleReplicasLeadWithoutLoss() throws {
-    var options = QuorumControllerOptions.test(level: MetadataVersion(22))
-    options.areUnstableFeaturesEnabled = true
-    options.base.minISR = 2
-    var host = QuorumHost(options)
-    host.lead()
-    for broker in 1...3 as ClosedRange<Int32> {
-      _ = try host.ask(BrokerRegistrationRequest(broker: broker, levels: 1...23))
-      _ = try host.heartbeat(broker)
-    }
-    try host.create("t", [[1, 2, 3]])
-    for broker in [1, 2, 3] as [Int32] { _ = try host.heartbeat(broker) { $0.wantFence = true } }
-    var partition = try host.partition("t")
-    #expect(partition.isr.isEmpty && !partition.hasLeader)
-    #expect(partition.eligibleLeaderReplicas.rawIDs == [2, 3])
-    #expect(partition.lastKnownElr.rawIDs == [3])
-    #expect(host.versions.last == 0 && host.versions.contains(2))
-    _ = try host.heartbeat(2)
-    partition = try host.partition("t")
-    #expect(partition.leader == BrokerID(2) && partition.isr.rawIDs == [2])
-    #expect(partition.eligibleLeaderReplicas.rawIDs == [3] && partition.lastKnownElr.isEmpty)
-    #expect(partition.leaderRecoveryState == .recovered)
-  }
-
-  @Test func noEligibleReplicasAreWrittenInProduction() throws {
-    var options = QuorumControllerOptions.test
-    options.base.minISR = 2
-    var host = QuorumHost(options)
-    host.lead()
-    try host.start(brokers: 1...2)
-    try host.create("t", [[1, 2]])
-    for broker in [1, 2] as [Int32] { _ = try host.heartbeat(broker) { $0.wantFence = true } }
-    let partition = try host.partition("t")
-    #expect(partition.eligibleLeaderReplicas.isEmpty && partition.isr.rawIDs == [2])
-  }
 }

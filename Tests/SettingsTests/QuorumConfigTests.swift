@@ -27,6 +27,19 @@ import Values
     #expect(config.network.listeners.map(\.name) == ["PLAINTEXT"])
     #expect(config.network.controllerListeners.isEmpty)
     #expect(config.warnings.isEmpty)
+    #expect(!config.quorum.supportsUnstableFeatures && !config.quorum.keepsEligibleReplicas)
+  }
+
+  @Test func unstableFeatures() throws {
+    let keys = ["unstable.feature.versions.enable=true", "eligible.leader.replicas.enable=true"]
+    let config = try config(Self.broker + keys)
+    #expect(config.quorum.supportsUnstableFeatures && config.quorum.keepsEligibleReplicas)
+    #expect(config.warnings.isEmpty)
+    // In ZooKeeper mode there are no such levels.
+    let old = try self.config(["broker.id=1", "zookeeper.connect=127.0.0.1:2181"] + keys)
+    for key in ["unstable.feature.versions.enable", "eligible.leader.replicas.enable"] {
+      #expect(old.warnings.contains { $0.contains(key) })
+    }
   }
 
   @Test func aController() throws {

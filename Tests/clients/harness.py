@@ -334,7 +334,9 @@ class Cluster:
             shared = {key: value for key, value in spread.items()
                       if key in ("default.replication.factor", "min.insync.replicas",
                                  "authorizer.class.name", "allow.everyone.if.no.acl.found",
-                                 "super.users") or key.startswith("metadata.log.")}
+                                 "super.users", "unstable.feature.versions.enable",
+                                 "eligible.leader.replicas.enable")
+                      or key.startswith("metadata.log.")}
             self.store = kraft.Quorum(self.folder, coordinators, shared)
         self.brokers = {
             number: Broker(self.folder, number, self.store,

@@ -8,6 +8,7 @@
 /// passed on to the controller is listed in the versions that the controller serves too.
 import KafkaMessages
 import KafkaProtocol
+import Metadata
 
 enum ApiVersionsHandler: ApiHandler {
   static func handle(_ request: ApiVersionsRequest, _ context: RequestContext) {
@@ -33,17 +34,18 @@ enum ApiVersionsHandler: ApiHandler {
       }
     }
     if let finalized = services.metadata.finalizedFeatures {
-      listFeatures(finalized, in: &response, context.version)
+      let supported = SupportedFeatures.all(
+        services.config.quorum, withMinimumOfZero: context.version >= 4)
+      list(supported, finalized, in: &response)
     }
     context.reply(response)
   }
 
-  private static func listFeatures(
-    _ finalized: (levels: [String: Int16], epoch: Int64), in response: inout ApiVersionsResponse,
-    _ version: Int16
+  private static func list(
+    _ supported: [SupportedFeature], _ finalized: (levels: [String: Int16], epoch: Int64),
+    in response: inout ApiVersionsResponse
   ) {
-    response.supportedFeatures = SupportedFeatures.all(withMinimumOfZero: version >= 4).map {
-      feature in
+    response.supportedFeatures = supported.map { feature in
       .init {
         $0.name = feature.name
         $0.minVersion = feature.minimum

@@ -3,7 +3,7 @@
 /// Topics with their partitions in pages: at most so many partitions as the request and
 /// `max.request.partition.size.limit` allow, and a cursor where the next page begins. No topics
 /// means all; topics come in the order of their names. A cursor with a negative partition is
-/// INVALID_REQUEST. Eligible leader replicas are empty below metadata.version 4.0.
+/// INVALID_REQUEST. Eligible leader replicas are empty below metadata.version 4.0-IV0.
 import KafkaMessages
 import KafkaProtocol
 import Metadata

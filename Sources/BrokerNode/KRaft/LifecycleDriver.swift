@@ -183,7 +183,9 @@ final class LifecycleDriver: Sendable {
           $0.securityProtocol = endpoint.securityProtocol.rawValue
         }
       }
-      $0.features = SupportedFeatures.all(withMinimumOfZero: knowsMinimumOfZero).map { feature in
+      $0.features = SupportedFeatures.all(
+        config.quorum, withMinimumOfZero: knowsMinimumOfZero
+      ).map { feature in
         .init {
           $0.name = feature.name
           $0.minSupportedVersion = feature.minimum

@@ -1,6 +1,7 @@
 import KafkaClient
 import KafkaMessages
 import KafkaProtocol
+import Metadata
 import Settings
 import Values
 
@@ -68,10 +69,7 @@ struct FeaturesTool: Tool {
 
   /// Levels of metadata.version go by their names.
   private static func text(_ level: Int16, of feature: String) -> String {
-    guard feature == "metadata.version",
-      let version = MetadataVersion(featureLevel: level)
-    else { return "\(level)" }
-    return "\(version)"
+    feature == "metadata.version" ? Metadata.MetadataVersion(level).name : "\(level)"
   }
 
   // MARK: Changing
@@ -120,7 +118,11 @@ struct FeaturesTool: Tool {
   ) throws -> [(name: String, level: Int16)] {
     var levels: [(name: String, level: Int16)] = []
     if let text = line.value("--metadata") ?? line.value("--release-version") {
-      guard let level = MetadataVersion(text)?.featureLevel else {
+      // The levels that are not for production are no `inter.broker.protocol.version`.
+      let level =
+        Settings.MetadataVersion(text)?.featureLevel
+        ?? Metadata.MetadataVersion(name: text)?.rawValue
+      guard let level else {
         throw SettingsError("is no metadata.version of KRaft", key: "--metadata", value: text)
       }
       levels.append(("metadata.version", level))

@@ -73,7 +73,8 @@ struct StorageTool: Tool {
       directories: config.log.directories,
       metadataDirectory: config.quorum.metadataLogDirectory)
     formatter.ignoresFormatted = line.has("--ignore-formatted")
-    formatter.level = try StorageFeatures.level(line)
+    formatter.level = try StorageFeatures.level(
+      line, isUnstableAllowed: config.quorum.supportsUnstableFeatures)
     try setQuorum(line, config, &formatter)
     try StorageFeatures.checkKRaftVersion(line, isDynamic: formatter.isDynamic, formatter.level)
     let scram = line.all("--add-scram")
@@ -176,8 +177,12 @@ extension StorageFormatter {
 
 /// The levels that a cluster begins with.
 enum StorageFeatures {
-  /// metadata.version, from `--release-version` or `--feature`.
-  static func level(_ line: ParsedCommandLine) throws -> Metadata.MetadataVersion {
+  /// metadata.version, from `--release-version` or `--feature`; by default the latest.
+  ///
+  /// - Parameter isUnstableAllowed: `unstable.feature.versions.enable` of the node.
+  static func level(
+    _ line: ParsedCommandLine, isUnstableAllowed: Bool
+  ) throws -> Metadata.MetadataVersion {
     let features = try features(line)
     if let name = line.value("--release-version") {
       guard features[Metadata.MetadataVersion.featureName] == nil else {
@@ -186,18 +191,22 @@ enum StorageFeatures {
       guard let level = Metadata.MetadataVersion(name: name) else {
         throw ToolFailure("Unknown release version '\(name)'.")
       }
-      return try check(level)
+      return try check(level, isUnstableAllowed)
     }
     guard let number = features[Metadata.MetadataVersion.featureName] else {
-      return .latestProduction
+      return .latest(isUnstableAllowed: isUnstableAllowed)
     }
-    return try check(Metadata.MetadataVersion(number))
+    return try check(Metadata.MetadataVersion(number), isUnstableAllowed)
   }
 
-  private static func check(_ level: Metadata.MetadataVersion) throws -> Metadata.MetadataVersion {
-    let (lowest, highest) = (
-      Metadata.MetadataVersion.minimumBootstrap, Metadata.MetadataVersion.latestProduction
-    )
+  private static func check(
+    _ level: Metadata.MetadataVersion, _ isUnstableAllowed: Bool
+  ) throws -> Metadata.MetadataVersion {
+    let lowest = Metadata.MetadataVersion.minimumBootstrap
+    let highest = Metadata.MetadataVersion.latest(isUnstableAllowed: isUnstableAllowed)
+    if level.isKnown, level > highest {
+      throw ToolFailure("metadata.version \(level.name) is not yet stable.")
+    }
     guard level >= lowest, level <= highest else {
       throw ToolFailure(
         "metadata.version \(level.name) is not supported; a cluster can begin with "

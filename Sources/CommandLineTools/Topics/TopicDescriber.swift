@@ -16,6 +16,9 @@ struct TopicDescriber {
       let leader: Int32?
       let replicas: [Int32]
       let isr: [Int32]
+      /// Left out where the broker cannot tell.
+      let elr: [Int32]?
+      let lastKnownElr: [Int32]?
     }
     let topic: String
     let topicId: String
@@ -44,6 +47,9 @@ struct TopicDescriber {
       throw ToolFailure("topic '\(wanted)' does not exist as expected")
     }
     let described = try await describedConfigs(topics.compactMap(\.name))
+    let eligible = try await EligibleReplicas.of(
+      topics.compactMap(\.name), session,
+      pageSize: line.integer("--partition-size-limit-per-response", in: 1...Int(Int32.max)))
     var rows: [Row] = []
     for topic in topics {
       let configs = described[topic.name ?? ""] ?? []
@@ -53,9 +59,9 @@ struct TopicDescriber {
         .filter { isShown($0, minIsr: minIsr(configs)) }
       if isFiltering, partitions.isEmpty { continue }
       if line.value("--output") == "json" {
-        rows.append(row(topic, own, partitions))
+        rows.append(row(topic, own, partitions, eligible))
       } else {
-        write(topic, own, partitions)
+        write(topic, own, partitions, eligible)
       }
     }
     if line.value("--output") == "json" { try console.json(rows) }
@@ -102,7 +108,7 @@ struct TopicDescriber {
   private func write(
     _ topic: MetadataResponse.MetadataResponseTopic,
     _ own: [DescribeConfigsResponse.DescribeConfigsResourceResult],
-    _ partitions: [MetadataResponse.MetadataResponsePartition]
+    _ partitions: [MetadataResponse.MetadataResponsePartition], _ eligible: EligibleReplicas
   ) {
     let name = topic.name ?? ""
     if !isFiltering {
@@ -114,10 +120,12 @@ struct TopicDescriber {
     }
     for partition in partitions {
       let leader = partition.leaderID < 0 ? "none" : "\(partition.leaderID)"
+      let known = eligible[name, partition.partitionIndex]
       console.line(
         "\tTopic: \(name)\tPartition: \(partition.partitionIndex)\tLeader: \(leader)"
           + "\tReplicas: \(ids(partition.replicaNodes))\tIsr: \(ids(partition.isrNodes))"
-          + "\tElr: N/A\tLastKnownElr: N/A")
+          + "\tElr: \(known.eligible.map(ids) ?? "N/A")"
+          + "\tLastKnownElr: \(known.lastKnown.map(ids) ?? "N/A")")
     }
   }
 
@@ -128,15 +136,17 @@ struct TopicDescriber {
   private func row(
     _ topic: MetadataResponse.MetadataResponseTopic,
     _ own: [DescribeConfigsResponse.DescribeConfigsResourceResult],
-    _ partitions: [MetadataResponse.MetadataResponsePartition]
+    _ partitions: [MetadataResponse.MetadataResponsePartition], _ eligible: EligibleReplicas
   ) -> Row {
     Row(
       topic: topic.name ?? "", topicId: topic.topicID.description,
       configs: Dictionary(own.map { ($0.name, $0.value ?? "") }) { $1 },
       partitions: partitions.map {
-        Row.Partition(
+        let known = eligible[topic.name ?? "", $0.partitionIndex]
+        return Row.Partition(
           partition: $0.partitionIndex, leader: $0.leaderID < 0 ? nil : $0.leaderID,
-          replicas: $0.replicaNodes, isr: $0.isrNodes)
+          replicas: $0.replicaNodes, isr: $0.isrNodes, elr: known.eligible,
+          lastKnownElr: known.lastKnown)
       })
   }
 }

@@ -38,8 +38,10 @@ struct TopicsTool: Tool {
         .value("--output", "text|json", default: "text", "For --list and --describe."),
         .refused(
           "--delete-config", "use jackdaw configs --entity-type topics --alter --delete-config"),
-        .refused(
-          "--partition-size-limit-per-response", "descriptions are read whole, by Metadata"),
+        .value(
+          "--partition-size-limit-per-response", "N",
+          "How many partitions a broker describes at a time, where it can tell of eligible "
+            + "leader replicas; 2000 by default."),
       ])
   }
 

@@ -11,6 +11,8 @@ struct PartitionDraft {
   let availability: BrokerAvailability
   let nodeID: BrokerID
   let level: MetadataVersion
+  /// Eligible leader replicas are kept (KIP-966): the level has them, and so says the setting.
+  let usesEligibleReplicas: Bool
   private(set) var records: [MetadataRecord] = []
 
   private struct Place: Hashable {
@@ -36,6 +38,8 @@ struct PartitionDraft {
     availability = BrokerAvailability(brokers: machine.pending.image.brokers)
     nodeID = machine.options.nodeID
     level = machine.pending.image.metadataVersion
+    usesEligibleReplicas =
+      level.hasEligibleLeaderReplicas && machine.options.areEligibleReplicasKept
   }
 
   var image: MetadataImage { control.image }
@@ -86,7 +90,7 @@ struct PartitionDraft {
           id, partition.directory(of: id) ?? availability.defaultDirectory(id))
       },
       defaultDirectory: { availability.defaultDirectory($0) })
-    if level.hasEligibleLeaderReplicas {
+    if usesEligibleReplicas {
       builder.usesEligibleReplicas = true
       builder.minISR = minISR(topic)
     }

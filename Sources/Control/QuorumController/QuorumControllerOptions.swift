@@ -22,6 +22,8 @@ public struct QuorumControllerOptions: Sendable {
   public var bootstrapSource = "the binary bootstrap metadata file"
   /// `unstable.feature.versions.enable`
   public var areUnstableFeaturesEnabled = false
+  /// `eligible.leader.replicas.enable`; has an effect from metadata.version 4.0-IV0 on.
+  public var areEligibleReplicasKept = false
   /// `unclean.leader.election.interval.ms`
   public var uncleanElectionIntervalMs: Int64 = 300_000
   /// The finalized level of `kraft.version`, which Raft keeps in its log.
@@ -74,7 +76,7 @@ public enum FeatureNames {
 extension QuorumControllerOptions {
   /// The highest level of metadata.version that this controller takes.
   public var latestMetadataVersion: MetadataVersion {
-    areUnstableFeaturesEnabled ? .latestUnstable : .latestProduction
+    .latest(isUnstableAllowed: areUnstableFeaturesEnabled)
   }
 
   /// What this controller supports, as it registers and lists it.

@@ -40,14 +40,14 @@ extension BrokerRegistrationRequest: ControllerRequest {
       record.brokerEpoch = known.epoch.rawValue
     } else {
       record.brokerEpoch = machine.nextOffset
-      if let known {
-        // Its session is over, but the round that fences it has not come yet. Its successor starts
-        // fenced, and what is fenced must not lead.
-        if !known.isFenced { draft.fence(known) }
-        if level.hasEligibleLeaderReplicas {
-          draft.settleAll(.uncleanShutdown(id)) {
-            $0.isr.contains(id) || $0.eligibleLeaderReplicas.contains(id)
-          }
+      // Its session is over, but the round that fences it has not come yet. Its successor starts
+      // fenced, and what is fenced must not lead.
+      if let known, !known.isFenced { draft.fence(known) }
+      // Only the epoch of the life before proves that the broker wrote everything out when that
+      // life ended; one that was unregistered meanwhile proves nothing.
+      if draft.usesEligibleReplicas, previousBrokerEpoch != known?.epoch.rawValue {
+        draft.settleAll(.uncleanShutdown(id)) {
+          $0.isr.contains(id) || $0.eligibleLeaderReplicas.contains(id)
         }
       }
       machine.sessions[id] = nil
