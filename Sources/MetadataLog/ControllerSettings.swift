@@ -11,6 +11,7 @@ extension ControllerOptions {
     defaultReplicationFactor = config.topics.defaultReplicationFactor
     isTopicDeletionEnabled = config.topics.isDeletionEnabled
     isUncleanElectionEnabled = config.topicDefaults.isUncleanLeaderElectionEnabled
+    minISR = Int(config.topicDefaults.minInSyncReplicas)
     isLeaderRebalanceEnabled = config.replication.isAutoLeaderRebalanceEnabled
     leaderImbalancePercentage = config.replication.leaderImbalancePerBrokerPercentage
     leaderImbalanceCheckIntervalSeconds = max(

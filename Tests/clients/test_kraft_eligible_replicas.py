@@ -46,7 +46,7 @@ def state(cluster):
     text = tool(cluster, "topics", "--describe", "--topic", "t",
                 "--partition-size-limit-per-response", 1)
     line = next(line for line in text.splitlines() if "\tPartition: 0\t" in line)
-    fields = dict(part.split(": ", 1) for part in line.strip().split("\t"))
+    fields = dict(part.split(": ", 1) for part in line.lstrip("\t").split("\t"))
     return tuple(fields[name] for name in ("Leader", "Isr", "Elr", "LastKnownElr"))
 
 
