@@ -49,7 +49,7 @@ public struct MetadataBench {
     var plan = ClusterPlan(
       mode: .kraft, brokers: brokers, brokerPort: firstPort, metricsPort: firstPort + 40)
     var quorum = QuorumPlan(controllers: controllers, controllerPort: firstPort + 20)
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     quorum.clusterID = Uuid.random(using: &random).description
     plan.quorum = quorum
     return LocalCluster(

@@ -70,7 +70,7 @@ final class TelemetryReceiver: Sendable {
   func ask(
     _ instance: Uuid, _ client: TelemetryClient, at now: Instant
   ) throws(TelemetrySubscription.Refusal) -> TelemetryManager.Answer {
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     let fresh = Uuid.random(using: &random)
     return try state.withLock { (state) throws(TelemetrySubscription.Refusal) in
       try state.manager.ask(instance, client, random: fresh, at: now)

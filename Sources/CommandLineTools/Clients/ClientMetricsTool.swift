@@ -1,6 +1,7 @@
 import KafkaClient
 import KafkaMessages
 import KafkaProtocol
+import Platform
 import Settings
 import Values
 
@@ -66,7 +67,7 @@ struct ClientMetricsTool: Tool {
   private func alter(
     _ line: ParsedCommandLine, _ session: AdminSession, _ console: Console
   ) async throws {
-    var random = SystemRandomNumberGenerator()
+    var random = SystemRandom()
     let name = line.value("--name") ?? Uuid.random(using: &random).description
     // The empty text takes a setting back.
     let changes = Self.settings.compactMap { flag, key in
