@@ -29,12 +29,8 @@ extension DescribeConfigsRequest: GuardedRequest {
         let code = refusal(
           .describeConfigs, resource.resourceType, resource.resourceName, access)
       else { return nil }
-      return DescribeConfigsResponse.DescribeConfigsResult {
-        $0.errorCode = code.rawValue
-        $0.errorMessage = code.message
-        $0.resourceType = resource.resourceType
-        $0.resourceName = resource.resourceName
-      }
+      return DescribeConfigsResponse.DescribeConfigsResult(
+        refusing: code, resource.resourceType, resource.resourceName)
     }
   }
 }
@@ -47,12 +43,8 @@ extension AlterConfigsRequest: GuardedRequest {
       guard
         let code = refusal(.alterConfigs, resource.resourceType, resource.resourceName, access)
       else { return nil }
-      return AlterConfigsResponse.AlterConfigsResourceResponse {
-        $0.errorCode = code.rawValue
-        $0.errorMessage = code.message
-        $0.resourceType = resource.resourceType
-        $0.resourceName = resource.resourceName
-      }
+      return AlterConfigsResponse.AlterConfigsResourceResponse(
+        refusing: code, resource.resourceType, resource.resourceName)
     }
   }
 }
@@ -65,12 +57,31 @@ extension IncrementalAlterConfigsRequest: GuardedRequest {
       guard
         let code = refusal(.alterConfigs, resource.resourceType, resource.resourceName, access)
       else { return nil }
-      return IncrementalAlterConfigsResponse.AlterConfigsResourceResponse {
-        $0.errorCode = code.rawValue
-        $0.errorMessage = code.message
-        $0.resourceType = resource.resourceType
-        $0.resourceName = resource.resourceName
-      }
+      return IncrementalAlterConfigsResponse.AlterConfigsResourceResponse(
+        refusing: code, resource.resourceType, resource.resourceName)
     }
   }
 }
+
+/// The answer for one resource, which the three APIs spell alike.
+private protocol ConfigAnswer: Sendable {
+  init()
+  var errorCode: Int16 { get set }
+  var errorMessage: String? { get set }
+  var resourceType: Int8 { get set }
+  var resourceName: String { get set }
+}
+
+extension ConfigAnswer {
+  init(refusing code: ErrorCode, _ type: Int8, _ name: String) {
+    self.init()
+    errorCode = code.rawValue
+    errorMessage = code.message
+    resourceType = type
+    resourceName = name
+  }
+}
+
+extension DescribeConfigsResponse.DescribeConfigsResult: ConfigAnswer {}
+extension AlterConfigsResponse.AlterConfigsResourceResponse: ConfigAnswer {}
+extension IncrementalAlterConfigsResponse.AlterConfigsResourceResponse: ConfigAnswer {}
