@@ -60,6 +60,9 @@ let modules: [Module] = [
     uses: ["Values", "Bytes", "Containers", "Decision", "KafkaProtocol", "KafkaRecords"],
     tests: ["Records"]),
   Module(
+    name: "Transactions", layer: 3, uses: ["Values", "Bytes", "KafkaProtocol", "KafkaRecords"],
+    tests: ["Records"]),
+  Module(
     name: "Quotas", layer: 3, uses: ["Values", "Metadata"], tests: ["KafkaRecords"]),
   Module(
     name: "ClientTelemetry", layer: 3, uses: ["Values", "Bytes", "Metadata", "KafkaProtocol"],
@@ -126,7 +129,7 @@ let modules: [Module] = [
       "ServerProcess",
       "Transport", "HTTP", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "Records",
       "Compression", "ZooKeeperProtocol", "ZooKeeperClient", "LogStorage", "Decision", "Metadata",
-      "Control", "Replication", "Groups", "KafkaTransport", "MetadataLog", "Raft",
+      "Control", "Replication", "Groups", "Transactions", "KafkaTransport", "MetadataLog", "Raft",
       "Authorization", "Quotas", "ClientTelemetry",
     ],
     tests: ["KafkaClient"]),

@@ -120,7 +120,7 @@ public final class BrokerNode: Sendable {
     let endpoints = try listen()
     services.observeConfig { [weak self] in self?.limitConnections($0) }
     BrokerGauges.register(services)
-    startGroups()
+    startCoordinators()
     try membership.join(services, endpoints: endpoints)
     services.isServing = true
     if let first = services.loop(0) { services.replicas.startMaintenance(on: first) }
@@ -129,7 +129,10 @@ public final class BrokerNode: Sendable {
   }
 
   /// Before the first assignments, which may make this broker a coordinator.
-  private func startGroups() { services.groups = GroupCoordinator(services: services) }
+  private func startCoordinators() {
+    services.groups = GroupCoordinator(services: services)
+    services.transactions = TransactionCoordinator(services: services)
+  }
 
   private func loadLogs() {
     let began = Clock.now()

@@ -51,6 +51,7 @@ final class BrokerServices: Sendable {
   private struct Attached {
     var controller: (any ControllerService)?
     var groups: (any GroupService)?
+    var transactions: TransactionCoordinator?
     var replicas: ReplicaManager?
     var channel: (any ControllerChannel)?
     var producerIDs: ProducerIDBlocks?
@@ -208,6 +209,12 @@ final class BrokerServices: Sendable {
   var groups: (any GroupService)? {
     get { attached.withLock { $0.groups } }
     set { attached.withLock { $0.groups = newValue } }
+  }
+
+  /// The transaction coordinator; nil until it is started.
+  var transactions: TransactionCoordinator? {
+    get { attached.withLock { $0.transactions } }
+    set { attached.withLock { $0.transactions = newValue } }
   }
 
   /// The broker's part in the cluster; nil in tests of single parts.

@@ -79,6 +79,14 @@ extension PartitionLog {
     withState { $0.producers.state(of: producer.rawValue).transactionStart != nil }
   }
 
+  /// The same, under this epoch.
+  public func hasOngoingTransaction(_ producer: ProducerID, epoch: Int16) -> Bool {
+    withState {
+      let known = $0.producers.state(of: producer.rawValue)
+      return known.transactionStart != nil && known.epoch == epoch
+    }
+  }
+
   /// Whether a transaction has been open for longer than any may be; for a metric.
   public func hasLateTransaction(now: WallTime, limitMs: Int64) -> Bool {
     withState { $0.producers.hasTransaction(olderThan: limitMs, now: now) }

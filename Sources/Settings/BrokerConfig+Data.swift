@@ -171,6 +171,11 @@ extension BrokerConfig {
     public let transactionTopicReplicationFactor: Int16
     public let transactionTopicMinISR: Int
     public let transactionTopicSegmentBytes: Int
+    public let transactionAbortIntervalMs: Int64
+    public let transactionalIDExpirationMs: Int64
+    public let transactionalIDCleanupIntervalMs: Int64
+    /// Whether leaders ask the coordinator before a transaction begins in a partition (KIP-890).
+    public let isVerificationEnabled: Bool
 
     init(_ values: ConfigValues) {
       idExpirationMs = values.int64("producer.id.expiration.ms")
@@ -179,6 +184,12 @@ extension BrokerConfig {
       transactionTopicReplicationFactor = values.int16("transaction.state.log.replication.factor")
       transactionTopicMinISR = values.int("transaction.state.log.min.isr")
       transactionTopicSegmentBytes = values.int("transaction.state.log.segment.bytes")
+      transactionAbortIntervalMs = values.int64(
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms")
+      transactionalIDExpirationMs = values.int64("transactional.id.expiration.ms")
+      transactionalIDCleanupIntervalMs = values.int64(
+        "transaction.remove.expired.transaction.cleanup.interval.ms")
+      isVerificationEnabled = values.bool("transaction.partition.verification.enable")
     }
   }
 }

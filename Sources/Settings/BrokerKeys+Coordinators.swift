@@ -86,25 +86,25 @@ extension ConfigTable {
       Segment size of __consumer_offsets.
     producer.id.expiration.ms int 86400000 1.. cluster low +
       How long an idle producer's sequence numbers are remembered.
-    transaction.abort.timed.out.transaction.cleanup.interval.ms int 10000 1.. fixed low -
-      transactions are not coordinated yet, so nothing reads this
-    transaction.max.timeout.ms int 900000 1.. fixed high -
-      transactions are not coordinated yet, so nothing reads this
-    transaction.partition.verification.enable bool true * cluster low -
-      transactions are not coordinated yet, so nothing reads this
-    transaction.remove.expired.transaction.cleanup.interval.ms int 3600000 1.. fixed low -
-      transactions are not coordinated yet, so nothing reads this
+    transaction.abort.timed.out.transaction.cleanup.interval.ms int 10000 1.. fixed low +
+      How often transactions whose time is up are looked for.
+    transaction.max.timeout.ms int 900000 1.. fixed high +
+      The longest transaction timeout that a producer may ask for.
+    transaction.partition.verification.enable bool true * cluster low +
+      Whether leaders ask the coordinator before a transaction begins in a partition.
+    transaction.remove.expired.transaction.cleanup.interval.ms int 3600000 1.. fixed low +
+      How often transactional ids that expired are looked for.
     transaction.state.log.load.buffer.size int 5242880 1.. fixed high -
       transactional state is loaded in reads of a fixed size
-    transaction.state.log.min.isr int 2 1.. fixed high -
-      transactions are not coordinated yet, so nothing reads this
-    transaction.state.log.num.partitions int 50 1.. fixed high -
-      transactions are not coordinated yet, so nothing reads this
-    transaction.state.log.replication.factor short 3 1.. fixed high -
-      transactions are not coordinated yet, so nothing reads this
-    transaction.state.log.segment.bytes int 104857600 1.. fixed high -
-      transactions are not coordinated yet, so nothing reads this
-    transactional.id.expiration.ms int 604800000 1.. fixed high -
-      transactions are not coordinated yet, so nothing reads this
+    transaction.state.log.min.isr int 2 1.. fixed high +
+      min.insync.replicas of __transaction_state.
+    transaction.state.log.num.partitions int 50 1.. fixed high +
+      Partitions of __transaction_state; fixed once it exists.
+    transaction.state.log.replication.factor short 3 1.. fixed high +
+      Replicas of __transaction_state.
+    transaction.state.log.segment.bytes int 104857600 1.. fixed high +
+      Segment size of __transaction_state.
+    transactional.id.expiration.ms int 604800000 1.. fixed high +
+      How long an unused transactional id is remembered.
     """
 }

@@ -321,6 +321,8 @@ class Cluster:
         spread = {
             "offsets.topic.replication.factor": min(brokers, 3),
             "transaction.state.log.replication.factor": min(brokers, 3),
+            "transaction.state.log.min.isr": min(brokers, 2),
+            "transaction.state.log.num.partitions": 6,
             "default.replication.factor": min(brokers, 3),
             "min.insync.replicas": min(brokers, 2),
             **(settings or {}),

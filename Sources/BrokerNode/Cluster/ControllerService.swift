@@ -56,6 +56,8 @@ protocol GroupService: AnyObject, Sendable {
   func becameLeader(partition: Int32, epoch: LeaderEpoch)
   /// This broker no longer leads a partition of `__consumer_offsets`.
   func resigned(partition: Int32, epoch: LeaderEpoch)
+  /// The marker of a producer's transaction is in a partition of `__consumer_offsets`.
+  func transactionEnded(_ producer: ProducerID, isCommitted: Bool, partition: Int32)
   /// A topic is gone: so are its offsets.
   func topicsDeleted(_ topics: [String])
 }

@@ -1,10 +1,10 @@
 /// FindCoordinator, key 10, versions 0–6.
 ///
-/// Which broker coordinates a group: the leader of the partition of `__consumer_offsets` that the
-/// group's id hashes to. The topic is created when somebody asks for the first time; until it has
-/// leaders the answer is COORDINATOR_NOT_AVAILABLE, and clients ask again.
-/// - Version 1: coordinators of transactions too (key type 1). There are none yet:
-///   INVALID_REQUEST, which clients do not repeat.
+/// Which broker coordinates a group or a transactional id: the leader of the partition of
+/// `__consumer_offsets` or `__transaction_state` that the id hashes to. The topic is created when
+/// somebody asks for the first time; until it has leaders the answer is COORDINATOR_NOT_AVAILABLE,
+/// and clients ask again.
+/// - Version 1: coordinators of transactions too (key type 1).
 /// - Version 4: several keys at once (KIP-699); 5: transactions of KIP-890; 6: coordinators of
 ///   share groups (key type 2), of which there are none: INVALID_REQUEST.
 import Groups
@@ -37,15 +37,13 @@ enum FindCoordinatorHandler: ApiHandler {
   private static func find(
     _ key: String, type: Int8, _ context: RequestContext
   ) -> Coordinator {
-    guard type == 0 else {
-      return refusal(
-        key, .invalidRequest,
-        type == 1 ? "Transactions are not supported yet" : "There is no coordinator of this type")
+    guard type == 0 || type == 1 else {
+      return refusal(key, .invalidRequest, "There is no coordinator of this type")
     }
     let image = context.services.metadata.image
-    guard let topic = image.topics[InternalTopics.offsets] else {
-      context.services.autoTopicCreation.create(
-        [InternalTopics.offsets], services: context.services)
+    let name = type == 0 ? InternalTopics.offsets : InternalTopics.transactions
+    guard let topic = image.topics[name] else {
+      context.services.autoTopicCreation.create([name], services: context.services)
       return refusal(key, .coordinatorNotAvailable, nil)
     }
     let partition = GroupPartitioner.partition(

@@ -58,6 +58,11 @@ final class GroupCoordinator: GroupService {
     gone.loop.eventLoop.execute { gone.resign() }
   }
 
+  func transactionEnded(_ producer: ProducerID, isCommitted: Bool, partition: Int32) {
+    guard let host = hosts.withLock({ $0[partition] }) else { return }
+    host.onLoop { host.transactionEnded(producer, isCommitted: isCommitted) }
+  }
+
   func topicsDeleted(_ topics: [String]) {
     let topics = Set(topics)
     if topics.isEmpty { return }

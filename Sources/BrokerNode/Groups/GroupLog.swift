@@ -10,46 +10,33 @@ import Replication
 import Values
 
 struct GroupLog: Sendable {
-  let partition: Partition
-  /// The term in which this broker leads; appends in another one fail.
-  let epoch: LeaderEpoch
-  private let services: BrokerServices
-
-  /// Where an append lies.
-  struct Appended {
-    var baseOffset: Offset
-    /// The offset after the last record.
-    var endOffset: Offset
-  }
+  private let log: CoordinatorLog
+  var partition: Partition { log.partition }
+  private var services: BrokerServices { log.services }
 
   init(partition: Partition, epoch: LeaderEpoch, services: BrokerServices) {
-    self.partition = partition
-    self.epoch = epoch
-    self.services = services
+    log = CoordinatorLog(partition: partition, epoch: epoch, services: services)
   }
 
   // MARK: Appending
 
   /// Appends records as one batch.
+  /// - Parameter verification: for offsets in a transaction, the question that was answered.
   func append(
-    _ records: [GroupRecord], transaction: TransactionalProducer?, on loop: BrokerLoop
-  ) throws(PartitionFailure) -> Appended {
-    var batch = try build(records, transaction, at: loop.wallNow)
-    var effects: [PartitionReplica.Effect] = []
-    let appended: Partition.Appended = try batch.withMutableBytes {
-      bytes throws(PartitionFailure) in
-      try partition.append(
-        bytes, acks: -1, origin: .coordinator, epoch: epoch, now: loop.now, wallNow: loop.wallNow,
-        into: &effects)
+    _ records: [GroupRecord], transaction: TransactionalProducer?, verification: UInt64?,
+    on loop: BrokerLoop
+  ) throws(PartitionFailure) -> CoordinatorLog.Appended {
+    let batch = try build(records, transaction, at: loop.wallNow)
+    let role = transaction.flatMap { producer in
+      services.currentConfig.producers.isVerificationEnabled
+        ? TransactionRole.data(producer.id, epoch: producer.epoch, verification: verification) : nil
     }
-    services.replicas.appended(to: partition, appended, effects, on: loop)
-    return Appended(
-      baseOffset: appended.result.baseOffset, endOffset: appended.result.lastOffset + 1)
+    return try log.append(batch, role: role, on: loop)
   }
 
   private func build(
     _ records: [GroupRecord], _ transaction: TransactionalProducer?, at time: WallTime
-  ) throws(PartitionFailure) -> ByteBox {
+  ) throws(PartitionFailure) -> [UInt8] {
     let config = services.config
     var options = BatchOptions()
     let codec = UInt8(clamping: config.groups.offsetsTopicCompressionCodec)
@@ -71,42 +58,22 @@ struct GroupLog: Sendable {
     } catch {
       throw PartitionFailure(.unknownServerError, "\(error)")
     }
-    return ByteBox(bytes: output.array())
+    return output.array()
   }
 
   /// How an append stands; nil while in-sync replicas lack it.
   func outcome(upTo endOffset: Offset) -> Result<Void, PartitionFailure>? {
-    partition.replicationOutcome(upTo: endOffset, epoch: epoch)
+    log.outcome(upTo: endOffset)
   }
 
   // MARK: Loading
 
-  private static let readBytes = 5 << 20
-
   /// Reads every record there is; for threads that may block.
   /// - Returns: why it could not be read to its end, or nil.
   func load(into loader: inout GroupLoader) -> String? {
-    guard let log = partition.log else { return "it has no log" }
-    var offset = log.logStartOffset
-    let end = log.logEndOffset
-    var scratch = ByteWriter()
-    do {
-      while offset < end {
-        let slice = try log.read(
-          from: offset, maxBytes: Self.readBytes, upTo: .logEndOffset, minOneMessage: true)
-        guard let region = slice.region, region.count > 0 else { break }
-        let bytes = try region.file.read(at: region.position, count: region.count)
-        let next = try bytes.withUnsafeBytes {
-          try Self.load($0, from: offset, into: &loader, scratch: &scratch)
-        }
-        // A read that ends inside its first batch would never end.
-        guard next > offset else { return "no whole batch at offset \(offset)" }
-        offset = next
-      }
-    } catch {
-      return "\(error)"
+    log.scan { (bytes, offset, scratch) throws(RecordError) in
+      try Self.load(bytes, from: offset, into: &loader, scratch: &scratch)
     }
-    return nil
   }
 
   /// Takes in the batches of one read.
@@ -143,25 +110,5 @@ struct GroupLog: Sendable {
       }
     }
     return next
-  }
-}
-
-/// Bytes that are changed in place: appending patches offsets into them.
-private struct ByteBox {
-  var bytes: [UInt8]
-
-  mutating func withMutableBytes<R, E: Error>(
-    _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
-  ) throws(E) -> R {
-    var outcome: Result<R, E>?
-    bytes.withUnsafeMutableBytes { buffer in
-      do throws(E) {
-        outcome = .success(try body(buffer))
-      } catch {
-        outcome = .failure(error)
-      }
-    }
-    guard let outcome else { preconditionFailure("the closure is always called") }
-    return try outcome.get()
   }
 }

@@ -26,6 +26,10 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
   /// Events that came while another was being handled.
   private var events: [GroupEvent] = []
   private var isRunning = false
+  /// Answered questions about transactions, for the commits that asked them.
+  private var verified: [TransactionalProducer: UInt64] = [:]
+  /// Markers that came while the partition was being read.
+  private var ended: [(ProducerID, isCommitted: Bool)] = []
 
   /// Appends whose outcome the shard has not been told, in order.
   private struct InFlight {
@@ -110,6 +114,10 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
         "skipped": loader.skippedCount, "ms": tookMs,
       ])
     perform(effects)
+    for (producer, isCommitted) in ended {
+      run(.transactionEnded(producer, isCommitted: isCommitted))
+    }
+    ended = []
     run(.tick)
     publish()
     expireRegularly()
@@ -167,6 +175,23 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
     run(event(token))
   }
 
+  /// Lets the next commit of a producer into its transaction: the coordinator has been asked.
+  func admit(_ producer: TransactionalProducer, _ verification: UInt64?) {
+    verified[producer] = verification
+  }
+
+  /// A transaction's marker is in the partition, on all in-sync replicas.
+  func transactionEnded(_ producer: ProducerID, isCommitted: Bool) {
+    guard status == .active else {
+      // The records may have been read before it came.
+      if status == .loading { ended.append((producer, isCommitted)) }
+      return
+    }
+    // What was appended before the marker has to be known before it counts.
+    run(.tick)
+    run(.transactionEnded(producer, isCommitted: isCommitted))
+  }
+
   /// Tells the shard something and does what follows from it.
   func run(_ event: GroupEvent) {
     guard status == .active else { return }
@@ -207,7 +232,9 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
       write: write, baseOffset: -1, endOffset: -1,
       deadline: loop.now.advanced(milliseconds: timeoutMs))
     do throws(PartitionFailure) {
-      let appended = try log.append(records, transaction: transaction, on: loop)
+      let verification = transaction.flatMap { verified.removeValue(forKey: $0) }
+      let appended = try log.append(
+        records, transaction: transaction, verification: verification, on: loop)
       entry.baseOffset = appended.baseOffset
       entry.endOffset = appended.endOffset
       coordinator.metrics.count(records)

@@ -33,6 +33,11 @@ struct ProduceFrame {
   /// Of all topics, one behind the other.
   var rows: [Row] = []
 
+  /// The topic of each row.
+  var topicOfRows: [String] {
+    topics.flatMap { Array(repeating: $0.name, count: $0.partitionCount) }
+  }
+
   /// Forgets the request. A request with very many partitions leaves no memory behind.
   mutating func removeAll() {
     let keeps = rows.capacity <= 4096 && topics.capacity <= 4096

@@ -29,9 +29,9 @@ enum ProduceHandler: InPlaceHandler {
       throw error
     }
     context.services.metrics.produceRequests.add()
-    produce.appendAll(context)
-    produce.throttle(context)
-    if !produce.answer(context) { produce.retire(on: context.loop) }
+    let questions = produce.questions(context)
+    if !questions.isEmpty { return produce.ask(questions, context) }
+    produce.finish(context)
   }
 }
 
@@ -45,19 +45,31 @@ final class ProduceOperation: WaitingRequest {
     var place: Int
   }
 
-  private var frame = ProduceFrame()
+  private(set) var frame = ProduceFrame()
+  private(set) var version: Int16 = 0
+  /// What the coordinator has said about rows that begin a transaction.
+  var verdicts: [Int: RowVerdict] = [:]
   private var waits: [Wait] = []
   /// What the waits are for, one by one.
   private var partitions: [Partition] = []
   /// Rows that failed while they were appended.
   private var failures: [(place: Int, failure: PartitionFailure)] = []
-  private var pending: PendingReply?
+  /// The answer's place; taken early by a request that asks the coordinator first.
+  var pending: PendingReply?
   /// The listener that the client came in by, to tell it a new leader's address there.
   private var listener = ""
 
   func read(_ reader: inout ByteReader, _ context: RequestContext) throws(ByteError) {
     try frame.read(&reader, version: context.version, names: &context.loop.names)
     listener = context.client.listener
+    version = context.version
+  }
+
+  /// Appends, answers, and gives itself back unless it waits.
+  func finish(_ context: RequestContext) {
+    appendAll(context)
+    throttle(context)
+    if !answer(context) { retire(on: context.loop) }
   }
 
   func retire(on loop: BrokerLoop) {
@@ -65,6 +77,7 @@ final class ProduceOperation: WaitingRequest {
     waits.removeAll(keepingCapacity: true)
     partitions.removeAll(keepingCapacity: true)
     failures.removeAll()
+    verdicts.removeAll()
     pending = nil
     loop.give(self)
   }
@@ -131,7 +144,8 @@ final class ProduceOperation: WaitingRequest {
     }
     let records = UnsafeMutableRawBufferPointer(rebasing: context.frame[range])
     try Self.checkFormat(UnsafeRawBufferPointer(records), version: context.version)
-    let appended = try append(records, to: partition, context)
+    let role = try role(of: place, context)
+    let appended = try append(records, to: partition, role, context)
     let result = appended.result
     services.metrics.messagesIn.add(result.recordCount)
     services.metrics.bytesIn.add(Int64(result.size))
@@ -145,14 +159,31 @@ final class ProduceOperation: WaitingRequest {
     frame.rows[place].logStartOffset = result.logStartOffset
   }
 
+  /// What the records are in a transaction, where that has to be looked at.
+  private func role(
+    of place: Int, _ context: RequestContext
+  ) throws(PartitionFailure) -> TransactionRole? {
+    guard frame.transactionalID != nil,
+      context.services.currentConfig.producers.isVerificationEnabled,
+      let producer = producer(of: place, context)
+    else { return nil }
+    switch verdicts[place] {
+    case .failed(let failure): throw failure
+    case .verified(let number):
+      return .data(producer.id, epoch: producer.epoch, verification: number)
+    case nil: return .data(producer.id, epoch: producer.epoch, verification: nil)
+    }
+  }
+
   private func append(
-    _ records: UnsafeMutableRawBufferPointer, to partition: Partition, _ context: RequestContext
+    _ records: UnsafeMutableRawBufferPointer, to partition: Partition, _ role: TransactionRole?,
+    _ context: RequestContext
   ) throws(PartitionFailure) -> Partition.Appended {
     let (loop, replicas, acks) = (context.loop, context.services.replicas, frame.acks)
     do throws(PartitionFailure) {
       return try loop.withEffects { (effects) throws(PartitionFailure) in
         let appended = try partition.append(
-          records, acks: acks, now: loop.now, wallNow: loop.wallNow, into: &effects)
+          records, acks: acks, role: role, now: loop.now, wallNow: loop.wallNow, into: &effects)
         replicas.appended(to: partition, appended, effects, on: loop)
         return appended
       }
@@ -216,10 +247,14 @@ final class ProduceOperation: WaitingRequest {
       return false
     }
     if waits.isEmpty {
+      if pending != nil {
+        send(on: context.loop)
+        return false
+      }
       context.reply { write(to: &$0, version: context.version, context.services) }
       return false
     }
-    pending = context.park()
+    if pending == nil { pending = context.park() }
     context.loop.wait(
       self, on: partitions,
       until: context.loop.now.advanced(milliseconds: Int64(frame.timeoutMs)))

@@ -7,11 +7,11 @@ import KafkaProtocol
 
 extension ApiTable {
   static let kraftBroker = ApiTable(
-    records + cluster + forwarded + GroupApis.all, roles: .broker)
+    records + cluster + forwarded + GroupApis.all + TransactionApis.all, roles: .broker)
 
   /// Like Kafka's, which lists these APIs when somebody takes what clients push (KIP-714).
   static let kraftBrokerWithTelemetry = ApiTable(
-    records + cluster + forwarded + GroupApis.all + telemetry, roles: .broker)
+    records + cluster + forwarded + GroupApis.all + TransactionApis.all + telemetry, roles: .broker)
 
   /// Records and what is known about them.
   private static let records: [ApiEntry] = [
@@ -19,7 +19,6 @@ extension ApiTable {
     ApiEntry(FetchHandler.self),
     ApiEntry(ListOffsetsHandler.self),
     ApiEntry(DeleteRecordsHandler.self),
-    ApiEntry(InitProducerIDHandler.self),
     ApiEntry(OffsetForLeaderEpochHandler.self),
     ApiEntry(DescribeLogDirsHandler.self),
     ApiEntry(DescribeProducersHandler.self),

@@ -2,7 +2,8 @@
 import KafkaProtocol
 
 extension ApiTable {
-  static let zooKeeperBroker = ApiTable(data + cluster + GroupApis.all, roles: .zkBroker)
+  static let zooKeeperBroker = ApiTable(
+    data + cluster + GroupApis.all + TransactionApis.all, roles: .zkBroker)
 
   /// Records and what is known about them.
   private static let data: [ApiEntry] = [
@@ -10,7 +11,6 @@ extension ApiTable {
     ApiEntry(FetchHandler.self),
     ApiEntry(ListOffsetsHandler.self),
     ApiEntry(DeleteRecordsHandler.self),
-    ApiEntry(InitProducerIDHandler.self),
     ApiEntry(OffsetForLeaderEpochHandler.self),
     ApiEntry(DescribeLogDirsHandler.self),
     ApiEntry(DescribeProducersHandler.self),

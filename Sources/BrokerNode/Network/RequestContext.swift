@@ -28,6 +28,13 @@ struct RequestContext {
   var amendment: ResponseAmendment?
 
   var services: BrokerServices { loop.services }
+  /// The same request, its bytes in another place.
+  func with(frame: UnsafeMutableRawBufferPointer) -> RequestContext {
+    RequestContext(
+      api: api, version: version, correlationID: correlationID, clientID: clientID,
+      connection: connection, loop: loop, frame: frame, received: received, amendment: amendment)
+  }
+
   var client: ClientSession { (connection.context as? ClientSession) ?? loop.anonymous }
 
   /// Answers at once.

@@ -23,11 +23,13 @@ extension Partition {
   /// - Parameters:
   ///   - records: whole batches; patched in place.
   ///   - epoch: fails unless this is the leader epoch; nil for any.
+  ///   - role: what the records are in a transaction; nil: nothing that matters here.
   ///   - effects: what has to be done after it is added; the caller's array is used again and
   ///     again.
   func append(
     _ records: UnsafeMutableRawBufferPointer, acks: Int16, origin: AppendOrigin = .client,
-    epoch expected: LeaderEpoch? = nil, now: Instant, wallNow: WallTime,
+    epoch expected: LeaderEpoch? = nil, role: TransactionRole? = nil, now: Instant,
+    wallNow: WallTime,
     into effects: inout [PartitionReplica.Effect]
   ) throws(PartitionFailure) -> Appended {
     let log = try logToAppendTo(acks: acks, epoch: expected)
@@ -42,10 +44,12 @@ extension Partition {
       let outcome: Result<Appended, PartitionFailure> = state.withLock { state in
         do throws(PartitionFailure) {
           try Self.check(state, acks: acks, expected: expected)
-          return .success(
-            try Self.write(
-              batches, logAppendTime: time, origin: origin, now: now, wallNow: wallNow, to: &state,
-              into: &effects))
+          if let role { try Self.check(role, state) }
+          let appended = try Self.write(
+            batches, logAppendTime: time, origin: origin, now: now, wallNow: wallNow, to: &state,
+            into: &effects)
+          if let role { state.verifications[role.producerID] = nil }
+          return .success(appended)
         } catch {
           return .failure(error)
         }

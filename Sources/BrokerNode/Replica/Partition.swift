@@ -22,6 +22,9 @@ final class Partition: Sendable {
     var topicID = Uuid.zero
     /// The log's directory has failed: nothing is served until a restart.
     var isOffline = false
+    /// Producers whose transactions the coordinator is asked about, by the number of the question.
+    var verifications: [ProducerID: UInt64] = [:]
+    var lastVerification: UInt64 = 0
   }
 
   let state: Mutex<State>

@@ -129,9 +129,7 @@ extension ReplicaManager {
 
   private func notifyStopped(_ partition: Partition) {
     wake(partition, on: nil)
-    if partition.id.topic == InternalTopics.offsets {
-      services.groups?.resigned(partition: partition.id.partition, epoch: partition.leaderEpoch)
-    }
+    notifyCoordinator(partition, leads: false, partition.leaderEpoch)
   }
 
   private func deleteLog(_ at: TopicPartition) -> ErrorCode {

@@ -52,15 +52,15 @@ final class ReplicaManager: Sendable {
         begun.add(1, ordering: .relaxed)
         fetchers.remove(partition)
         wake(partition, on: loop)
-        notifyGroups(partition, leads: true, epoch)
+        notifyCoordinator(partition, leads: true, epoch)
       case .becameFollower(let leader, let epoch):
         wake(partition, on: loop)
-        notifyGroups(partition, leads: false, epoch)
+        notifyCoordinator(partition, leads: false, epoch)
         fetchers.add(partition, leader: leader, epoch: epoch)
       case .lostLeader(let epoch):
         fetchers.remove(partition)
         wake(partition, on: loop)
-        notifyGroups(partition, leads: false, epoch)
+        notifyCoordinator(partition, leads: false, epoch)
       case .ignoredAssignment, .rejectedFetch: break
       }
     }
@@ -93,12 +93,22 @@ final class ReplicaManager: Sendable {
     if appended.result.wantsFlush { flushSoon(partition) }
   }
 
-  private func notifyGroups(_ partition: Partition, leads: Bool, _ epoch: LeaderEpoch) {
-    guard partition.id.topic == InternalTopics.offsets, let groups = services.groups else { return }
-    if leads {
-      groups.becameLeader(partition: partition.id.partition, epoch: epoch)
-    } else {
-      groups.resigned(partition: partition.id.partition, epoch: epoch)
+  func notifyCoordinator(_ partition: Partition, leads: Bool, _ epoch: LeaderEpoch) {
+    let number = partition.id.partition
+    switch partition.id.topic {
+    case InternalTopics.offsets:
+      if leads {
+        services.groups?.becameLeader(partition: number, epoch: epoch)
+      } else {
+        services.groups?.resigned(partition: number, epoch: epoch)
+      }
+    case InternalTopics.transactions:
+      if leads {
+        services.transactions?.becameLeader(partition: number, epoch: epoch)
+      } else {
+        services.transactions?.resigned(partition: number, epoch: epoch)
+      }
+    default: break
     }
   }
 
