@@ -6,7 +6,8 @@ import Values
 /// Runs a scenario written as a script and returns it with what happened after each command.
 ///
 /// Commands, one a line: `init`, `add`, `verify`, `commit`, `abort`, `written`, `refused`,
-/// `advance`, `timeouts`, `expire`, `retry`, `hold`, `release`, `fail`, `failover`, `show`, `list`.
+/// `advance`, `timeouts`, `expire`, `retry`, `hold`, `release`, `fail`, `failover`, `stored`, `show`,
+/// `list`.
 /// Words after the first are a token for the reply, and `key=value` pairs; `as=7/0` says who
 /// speaks. Appends are committed at once, unless `hold` says to keep them. Producer ids are given
 /// out from 7 on.
@@ -71,6 +72,7 @@ struct TransactionScript {
     case "release": release(.none)
     case "fail": release(ErrorCode(Int16(options["code"] ?? "") ?? 0))
     case "failover": failover()
+    case "stored": stored(identity(options["as"]))
     case "show": show(options["id"] ?? "x")
     case "list": list(options)
     default: print("unknown command")
@@ -168,6 +170,15 @@ struct TransactionScript {
     var effects: [TransactionEffect] = []
     shard = loader.finish(config: config, at: now, into: &effects)
     perform(effects)
+  }
+
+  /// A coordinator takes over from one that has stored this producer.
+  private mutating func stored(_ producer: ProducerIdentity) {
+    let value = TransactionMetadata(
+      producerID: producer.id, producerEpoch: producer.epoch, timeoutMs: 60_000, lastUpdate: now)
+    log.append(TransactionRecord(id: "x", value: value).encoded())
+    nextProducer = producer.id.rawValue + 1
+    failover()
   }
 
   // MARK: Showing
