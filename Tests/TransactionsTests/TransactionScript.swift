@@ -6,8 +6,8 @@ import Values
 /// Runs a scenario written as a script and returns it with what happened after each command.
 ///
 /// Commands, one a line: `init`, `add`, `verify`, `commit`, `abort`, `written`, `refused`,
-/// `advance`, `timeouts`, `expire`, `retry`, `hold`, `release`, `fail`, `failover`, `stored`, `show`,
-/// `list`.
+/// `advance`, `timeouts`, `expire`, `retry`, `hold`, `release`, `fail`, `failover`, `stored`,
+/// `show`, `list`.
 /// Words after the first are a token for the reply, and `key=value` pairs; `as=7/0` says who
 /// speaks. Appends are committed at once, unless `hold` says to keep them. Producer ids are given
 /// out from 7 on.

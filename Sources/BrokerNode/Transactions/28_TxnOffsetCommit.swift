@@ -1,8 +1,8 @@
 /// TxnOffsetCommit, key 28, versions 0–4.
 ///
 /// Commits a group's offsets in a producer's transaction: they count when it is committed, and
-/// never if it is aborted. Before the first ones are stored the coordinator of the transaction is asked
-/// whether it knows of them (KIP-890).
+/// never if it is aborted. Before the first ones are stored the coordinator of the transaction is
+/// asked whether it knows of them (KIP-890).
 /// - Before version 2 clients do not know COORDINATOR_LOAD_IN_PROGRESS.
 /// - Version 2: leader epochs; 3: who commits, by generation and member, so that a consumer that
 ///   was thrown out of its group cannot (KIP-447).
