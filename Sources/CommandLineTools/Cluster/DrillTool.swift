@@ -23,7 +23,7 @@ struct DrillTool: Tool {
         The exit status is the verdict: 0 when everything held.
         """,
       flags: [
-        .value("--mode", "zookeeper|kraft", default: "zookeeper", "Mode of the local cluster."),
+        .value("--mode", "zookeeper|kraft", default: "zookeeper", "Mode of a local cluster."),
         .value("--directory", "PATH", "The local cluster's folder (default: run/drill-<mode>)."),
         .value("--brokers", "N", default: "3", "Brokers of the local cluster."),
         .value("--coordinators", "N", default: "3", "Coordinators, or controllers."),
@@ -132,7 +132,7 @@ struct DrillTool: Tool {
   }
 
   private func wanted(_ line: ParsedCommandLine) throws -> [Drill] {
-    let mode = line.value("--mode") ?? "zookeeper"
+    let mode = try mode(line)
     let names = line.operands.dropFirst()
     guard !names.isEmpty else {
       throw SettingsError("name a drill, short or all; jackdaw drill list has them", key: "run")
@@ -145,6 +145,14 @@ struct DrillTool: Tool {
       }
       return [drill]
     }
+  }
+
+  /// Of the cluster that is drilled: a command file says it for its own.
+  private func mode(_ line: ParsedCommandLine) throws -> String {
+    guard line.value("--bootstrap-server") != nil else {
+      return line.value("--mode") ?? "zookeeper"
+    }
+    return try makeCluster([:], line).mode
   }
 
   private func perform(
