@@ -10,6 +10,10 @@ public struct DrillLoad: Sendable {
   /// Sessions that compare and set znodes; only where there is a coordination service.
   public var znodeSessions = 0
   public var administrators = 0
+  /// Topics that each administrator leaves behind, with settings, to be found again at the end.
+  public var keptTopics = 0
+  /// Administrators that move partitions between brokers, and have preferred leaders elected.
+  public var movers = 0
   public var partitions: Int32 = 6
   public var topicSettings: [String: String] = [:]
 
@@ -17,7 +21,11 @@ public struct DrillLoad: Sendable {
 
   /// The standard load with something changed.
   public static func with(_ change: (inout DrillLoad) -> Void) -> DrillLoad {
-    var load = DrillLoad()
+    DrillLoad().with(change)
+  }
+
+  public func with(_ change: (inout DrillLoad) -> Void) -> DrillLoad {
+    var load = self
     change(&load)
     return load
   }
