@@ -22,8 +22,8 @@ extension DrillCatalogue {
     // Far below replica.lag.time.max.ms: the followers are in the ISR all the time.
     await run.pause(forMs: 2_500)
     try run.fault("SIGKILL \(leader.name)", leadershipOf: [leader]) { try run.cluster.kill(leader) }
-    // The others cannot tell a process that is gone behind a cut link from one that is out of reach:
-    // its session must end. Back before that it could go on as the leader, with all that it had.
+    // The others cannot tell a process that is gone behind a cut link from one that is out of
+    // reach: its session must end. Back before that it could go on as the leader, with all it had.
     let isReplaced = await run.wait(upToMs: 60_000) {
       run.monitor.latest?.partitions.allSatisfy { $0.leader != leader.number && $0.leader >= 0 }
         ?? false
