@@ -73,6 +73,14 @@ public struct Drill: Sendable {
     self.script = script
   }
 
+  /// The same with producers of other `acks`: what a leader acknowledged alone may be lost.
+  public func with(acks: String) -> Drill {
+    with {
+      $0.load.acks = acks
+      if acks != "all" { $0.tolerance.countsLosses = true }
+    }
+  }
+
   func with(_ change: (inout Drill) -> Void) -> Drill {
     var copy = self
     change(&copy)
