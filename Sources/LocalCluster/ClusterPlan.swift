@@ -10,7 +10,7 @@ public enum ClusterMode: String, Codable, Sendable, CaseIterable {
 public enum ClusterTimings: String, Codable, Sendable, CaseIterable {
   /// Sessions of 6 s, short ticks, and the fast detection of processes that are gone.
   case fast
-  /// What Kafka and ZooKeeper come with: sessions of 18 s (9 s with KRaft), heartbeats every 2 s and
+  /// What Kafka and ZooKeeper come with: sessions of 18 s (9 s with KRaft), heartbeats every 2 s,
   /// ticks of 2 s; nobody is missed before a session has ended.
   case kafka
 }
