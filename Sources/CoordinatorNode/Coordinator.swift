@@ -166,6 +166,10 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
   /// Soft limits are not kept, only told of: at most once a second, for whoever passes one will
   /// pass it with every request.
   private func warnOfQuotas() {
+    for path in leadership?.preparer.refusedQuotas ?? [] {
+      statistics.quotaRefusals[ZnodePath.namespace(of: path), default: 0] += 1
+      leadership?.preparer.refusedQuotas = []
+    }
     guard let exceeded = leadership?.preparer.exceededQuotas, !exceeded.isEmpty else { return }
     leadership?.preparer.exceededQuotas = []
     guard loop.now >= nextQuotaWarning else { return }
@@ -187,7 +191,9 @@ public final class Coordinator: @unchecked Sendable {  // confined to `loop`
     case .closeSession: sessionClosed(txn.header.clientID)
     default: break
     }
-    if snapshotSchedule.isDue(logBytes: store.bytesSinceSnapshot), !store.isSnapshotting {
+    if replicator?.keepsLog == true, snapshotSchedule.isDue(logBytes: store.bytesSinceSnapshot),
+      !store.isSnapshotting
+    {
       takeSnapshot()
     }
   }

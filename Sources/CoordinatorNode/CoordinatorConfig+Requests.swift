@@ -11,6 +11,8 @@ public struct RequestSettings: Sendable {
   /// A local session that creates an ephemeral becomes a global one; otherwise it is refused.
   public var localSessionsUpgradingEnabled = false
   public var enforcesQuota = false
+  /// `closeSessionTxn.enabled`
+  public var namesEphemerals = true
   /// `znode.container.maxPerMinute`
   public var containerMaxPerMinute = 10_000
   /// `znode.container.maxNeverUsedIntervalMs`; 0: containers that were never used stay.
@@ -26,6 +28,7 @@ public struct RequestSettings: Sendable {
     localSessionsEnabled = settings.bool("localSessionsEnabled")
     localSessionsUpgradingEnabled = settings.bool("localSessionsUpgradingEnabled")
     enforcesQuota = settings.bool("enforceQuota")
+    namesEphemerals = settings.bool("closeSessionTxn.enabled")
     containerMaxPerMinute = settings.int("znode.container.maxPerMinute")
     containerMaxNeverUsedMs = settings.int64("znode.container.maxNeverUsedIntervalMs")
     authority.skipsACL = settings.bool("skipACL")
@@ -75,6 +78,7 @@ extension CoordinatorConfig {
     rules.computesDigests = digestEnabled
     rules.extendedTypes = extendedTypesEnabled
     rules.enforcesQuota = requests.enforcesQuota
+    rules.namesEphemerals = requests.namesEphemerals
     rules.authority = requests.authority
     return rules
   }

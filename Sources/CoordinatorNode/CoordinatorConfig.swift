@@ -111,6 +111,21 @@ struct PeerTuning: Sendable {
   var maxConcurrentDiffs = 100
   /// Whether learners are always brought up by a snapshot.
   var forcesSnapshots = false
+  /// `syncEnabled`: whether observers write what they hear to logs and snapshots.
+  var observerKeepsLog = true
+  /// `observer.election.DelayMs` and `observer.reconnectDelayMs`: the longest pauses.
+  var observerElectionDelayMs: Int64 = 200
+  var observerReconnectDelayMs: Int64 = 0
+  /// `leader.ackLoggingFrequency`: of how many transactions the acknowledgements of one are timed;
+  /// 0: of none.
+  var ackLoggingFrequency: Int64 = 1000
+  /// `messageTracker.BufferSize`, where `messageTracker.Enabled`; 0: no packets are kept.
+  var trackedPackets = 0
+  /// `tcpKeepAlive`, of election connections.
+  var electionKeepsAlive = false
+  /// `leader.nodelay` and `follower.nodelay`.
+  var leaderNoDelay = true
+  var followerNoDelay = true
 }
 
 /// What tunes files.
@@ -127,6 +142,9 @@ struct StorageTuning: Sendable {
   var flushDelayMs: Int64 = 0
   /// `maxBatchSize`: transactions that share a flush at most; 0: no limit.
   var maxBatchSize: Int64 = 1000
+  /// `maxWriteQueuePollTime`: a flush waits no longer for the rest of `flushDelay` once no
+  /// transaction has come for so many milliseconds; nil: a third of `flushDelay`.
+  var maxIdleMs: Int64?
   /// Most of the log on disk that is sent in place of a snapshot, as a share of the newest one.
   var logToSnapshotRatio = 0.33
   /// `jute.maxbuffer.extrasize`

@@ -103,6 +103,9 @@ struct CoordinatorConfigReader {
     config.storage.slowFlushMs = settings.int64("fsync.warningthresholdms")
     config.storage.flushDelayMs = settings.int64("flushDelay")
     config.storage.maxBatchSize = settings.int64("maxBatchSize")
+    if settings.isGiven("maxWriteQueuePollTime") {
+      config.storage.maxIdleMs = settings.int64("maxWriteQueuePollTime")
+    }
     config.storage.logToSnapshotRatio = settings.double("snapshotSizeFactor")
     config.storage.extraFrameBytes =
       settings.isGiven("jute.maxbuffer.extrasize")
@@ -152,6 +155,16 @@ struct CoordinatorConfigReader {
     config.peers.maxConcurrentSnapshots = settings.int("leader.maxConcurrentSnapSyncs")
     config.peers.maxConcurrentDiffs = settings.int("leader.maxConcurrentDiffSyncs")
     config.peers.forcesSnapshots = settings.bool("forceSnapshotSync")
+    config.peers.observerKeepsLog = settings.bool("syncEnabled")
+    config.peers.observerElectionDelayMs = settings.int64("observer.election.DelayMs")
+    config.peers.observerReconnectDelayMs = settings.int64("observer.reconnectDelayMs")
+    config.peers.ackLoggingFrequency = settings.int64("leader.ackLoggingFrequency")
+    if settings.bool("messageTracker.Enabled") {
+      config.peers.trackedPackets = settings.int("messageTracker.BufferSize")
+    }
+    config.peers.electionKeepsAlive = settings.bool("tcpKeepAlive")
+    config.peers.leaderNoDelay = settings.bool("leader.nodelay")
+    config.peers.followerNoDelay = settings.bool("follower.nodelay")
   }
 
   private mutating func readMembership() throws(SettingsError) {

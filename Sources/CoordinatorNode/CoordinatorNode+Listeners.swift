@@ -67,6 +67,7 @@ final class ClientListeners: Sendable {
   private static func options(_ config: CoordinatorConfig) -> ServerOptions {
     var options = ServerOptions()
     options.limits.maxFrameBytes = config.maxFrameBytes
+    options.limits.keepAlive = config.limits.clientKeepAlive
     options.maxConnectionsPerIP =
       config.maxClientConnections == 0 ? .max : config.maxClientConnections
     options.maxConnections = config.maxConnections == 0 ? .max : config.maxConnections

@@ -182,6 +182,7 @@ extension Coordinator {
       return self != nil
     }
     schedulePurge()
+    watchPauses()
   }
 
   private func schedulePurge() {

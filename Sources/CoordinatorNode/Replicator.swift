@@ -35,11 +35,15 @@ public protocol Replicator: AnyObject {
   /// What `srvr`, `stat` and `mntr` say about it.
   var status: ReplicationStatus { get }
 
+  /// Whether there is a log, which snapshots keep short: not on an observer that keeps neither.
+  var keepsLog: Bool { get }
+
   /// `srst`: forgets the sizes of proposals.
   func resetStatistics()
 }
 
 extension Replicator {
+  var keepsLog: Bool { true }
   func resetStatistics() {}
 }
 
@@ -58,6 +62,7 @@ public struct ReplicationStatus: Sendable {
   public var learners = 0
   public var syncedFollowers = 0
   public var syncedObservers = 0
+  public var nonVotingFollowers = 0
   public var pendingSyncs = 0
   /// Voters in the ensemble.
   public var quorumSize = 0

@@ -24,6 +24,8 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
 
   /// `flushDelay`, in milliseconds
   private let flushDelayMs: Int64
+  /// `maxWriteQueuePollTime`, in milliseconds
+  private let maxIdleMs: Int64
   /// `maxBatchSize`; 0: a flush takes everything that waits for it.
   private let maxBatch: Int64
 
@@ -44,6 +46,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   private var isHooked = false
   private var isWriting = false
   private var lastFlush = Instant.zero
+  private var lastAppend = Instant.zero
   /// A flush waits for `flushDelay`.
   private var isDelayed = false
   private var rollsNext = false
@@ -73,6 +76,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     self.compression = tuning.snapshotCompression
     slowFlushMs = tuning.slowFlushMs
     flushDelayMs = tuning.flushDelayMs
+    maxIdleMs = tuning.maxIdleMs ?? tuning.flushDelayMs / 3
     maxBatch = tuning.maxBatchSize
     writer = TxnLogWriter(
       directory, preallocation: preallocation, syncs: syncs, maxFileBytes: tuning.maxLogBytes)
@@ -96,6 +100,7 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
     if gathered.count == 0 { gatheredFirst = zxid }
     gatheredLast = zxid
     gatheredCount += 1
+    if flushDelayMs > 0 { lastAppend = Clock.now() }
     bytesSinceSnapshot += Int64(txn.count)
     TxnLogFormat.write(txn.span.bytes, to: &gathered)
     if maxBatch > 0, gatheredCount >= maxBatch { full.append(takeGathered()) }
@@ -143,10 +148,14 @@ public final class TxnStore: TurnHook, @unchecked Sendable {  // confined to `lo
   }
 
   /// With `flushDelay`, a batch that is not full is not flushed sooner than so long after the one
-  /// before: more transactions share a flush, and each waits longer.
+  /// before: more transactions share a flush, and each waits longer. It waits for others only while
+  /// they come.
   private func waitsForMore() -> Bool {
     guard flushDelayMs > 0, full.isEmpty else { return false }
-    let left = flushDelayMs - Clock.now().milliseconds(since: lastFlush)
+    let now = Clock.now()
+    let left = min(
+      flushDelayMs - now.milliseconds(since: lastFlush),
+      maxIdleMs - now.milliseconds(since: lastAppend))
     guard left > 0 else { return false }
     if !isDelayed {
       isDelayed = true

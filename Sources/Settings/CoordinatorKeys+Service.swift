@@ -1,8 +1,12 @@
 extension ConfigTable {
+  private static let watchPackage = "org.apache.zookeeper.server.watch"
+  private static let watchManagers =
+    "{\(watchPackage).WatchManager,\(watchPackage).WatchManagerOptimized}"
+
   /// `zoo.cfg`: limits on clients. The notation is explained at `ConfigTable`.
   static let coordinatorLimitKeys = """
-    clientTcpKeepAlive bool false * -
-      connections always have TCP's keep-alive
+    clientTcpKeepAlive bool false * +
+      Whether connections of clients have TCP's keep-alive.
     connection_throttle_decrease_ratio double 0 0..1 +
       Share of the tokens in use up to which the likelihood to be turned away falls.
     connection_throttle_drop_decrease double 0.002 0..1 +
@@ -105,8 +109,8 @@ extension ConfigTable {
       Subject of the certificate that matches every x509 entry of ACLs.
     allowSaslFailedClients bool false * +
       Whether a client that fails to prove who it is stays connected.
-    closeSessionTxn.enabled bool true * -
-      the end of a session always names its znodes, as servers from 3.6 on write it
+    closeSessionTxn.enabled bool true * +
+      Whether the end of a session names its znodes, as servers before 3.6 do not.
     emulate353TTLNodes bool false * !
       TTL znodes of 3.5.3 are not read
     enableEagerACLCheck bool false * -
@@ -145,8 +149,8 @@ extension ConfigTable {
       Kerberos is not supported
     sasl.serverconfig string Server * +
       Section of the JAAS file that has the users.
-    SASLAuthenticationProvider.superPassword password null * -
-      SASL is not there yet
+    SASLAuthenticationProvider.superPassword password null * +
+      Password of the SASL user super, in place of the JAAS file's.
     security.auth_to_local string null * -
       Kerberos is not supported
     sessionRequireClientSASLAuth bool false * +
@@ -164,8 +168,6 @@ extension ConfigTable {
         Cipher suites by their IANA names; empty for the library's choice.
       clientAuth string need {none,want,need} +
         Whether peers must show a certificate.
-      clientHostnameVerification bool false * -
-        certificates of clients are compared where ZooKeeper 3.8 does, between servers
       context.supplier.class string "" * !
         classes cannot be loaded
       crl bool false * !
@@ -206,6 +208,10 @@ extension ConfigTable {
         certificates are read at the start
       ssl.authProvider string x509 {x509} +
         What makes an identity of a client's certificate.
+      ssl.clientHostnameVerification bool false * !
+        certificates of clients are not compared with their addresses
+      ssl.quorum.clientHostnameVerification bool true * +
+        Whether servers that connect must have certificates with names of members.
       ssl.hostnameVerification bool true * -
         clients compare names; a server has no name of theirs to compare
       ssl.quorum.hostnameVerification bool true * +
@@ -246,20 +252,20 @@ extension ConfigTable {
       it only serves audit.enable, which is refused
     bitHashCacheSize int 10 0.. -
       watches are kept in one form only
-    jvm.pause.info-threshold.ms long 1000 0.. -
-      there is no Java machine to pause
-    jvm.pause.monitor bool false * -
-      there is no Java machine to pause
-    jvm.pause.sleep.time.ms long 500 0.. -
-      there is no Java machine to pause
-    jvm.pause.warn-threshold.ms long 10000 0.. -
-      there is no Java machine to pause
+    jvm.pause.info-threshold.ms long 1000 * +
+      Milliseconds from which a pause is logged.
+    jvm.pause.monitor bool false * +
+      Whether pauses of the process and the machine are looked for (jvm_pause_time_ms).
+    jvm.pause.sleep.time.ms long 500 1.. +
+      Milliseconds between looks for pauses.
+    jvm.pause.warn-threshold.ms long 10000 * +
+      Milliseconds from which a pause is logged as a warning.
     maxInProcessingDeadWatchers int -1 -1.. -
       watches of closed connections go at once
-    messageTracker.BufferSize int 10 0.. -
-      packets between servers are not kept for the log
-    messageTracker.Enabled bool false * -
-      packets between servers are not kept for the log
+    messageTracker.BufferSize int 10 1..100000 +
+      Packets in either direction that are kept of each connection between servers.
+    messageTracker.Enabled bool false * +
+      Whether the last packets are logged when a connection between servers ends.
     metricsProvider.className string "" * +
       org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider for a Prometheus endpoint.
     metricsProvider.exportJvmInfo bool true * -
@@ -290,8 +296,8 @@ extension ConfigTable {
       paths are not counted, as by default
     pathStats.topPathMax int 20 * -
       paths are not counted, as by default
-    watchManagerName string "" * -
-      watches are kept in one form only
+    watchManagerName string org.apache.zookeeper.server.watch.WatchManager \(watchManagers) -
+      watches are kept in one form, which answers as both of ZooKeeper's do
     watcherCleanIntervalInSeconds int 600 0.. -
       watches of closed connections go at once
     watcherCleanThreadsNum int 2 0.. -

@@ -1,4 +1,8 @@
 extension ConfigTable {
+  private static let package = "org.apache.zookeeper.server"
+  private static let factories =
+    "{\(package).NIOServerCnxnFactory,\(package).NettyServerCnxnFactory}"
+
   /// `zoo.cfg`: what every server is told. The notation is explained at `ConfigTable`.
   static let coordinatorKeys = """
     clientPort int null 0..65535 +
@@ -17,8 +21,8 @@ extension ConfigTable {
       Shortest session timeout in milliseconds; 2 ticks unless given.
     tickTime int 3000 1..3600000 +
       Milliseconds of a tick, the unit of all other limits.
-    serverCnxnFactory string "" * -
-      connections are served by event loops whichever factory is named
+    serverCnxnFactory string org.apache.zookeeper.server.NIOServerCnxnFactory \(factories) -
+      connections are served by event loops, with and without TLS, whichever factory is named
     secureClientPort int null 0..65535 +
       Port for clients that speak TLS.
     secureClientPortAddress string null * +
@@ -47,46 +51,46 @@ extension ConfigTable {
       Longest pause in milliseconds before votes are sent again.
     fastleader.minNotificationInterval int 200 1.. +
       First pause in milliseconds before votes are sent again.
-    follower.nodelay bool true * -
-      packets between servers are never delayed
+    follower.nodelay bool true * +
+      Whether a learner's small packets to its leader leave at once.
     follower.skipLearnerRequestToNextProcessor bool false * -
-      requests of learners are only ever prepared by the leader
+      it keeps a follower's queue short; here a request that waits for the leader is in no queue
     forceSnapshotSync bool false * +
       Whether learners are always brought up by a snapshot.
     forward_learner_requests_to_commit_processor_disabled bool false * -
-      there is no queue that requests of learners would be kept out of
+      it keeps the leader's queue short; here requests of learners are in no queue of commits
     initLimit int 0 0.. +
       Ticks a learner may take to connect and synchronise.
-    leader.ackLoggingFrequency int 1000 0.. -
-      acknowledgements are not logged
+    leader.ackLoggingFrequency int 1000 * +
+      Of how many transactions one has its acknowledgements timed (ack_latency); below 1 for none.
     leader.closeSocketAsync bool false * -
-      closing a connection never waits
+      closing a connection never holds anything up, also one whose peer is gone
     leader.maxConcurrentDiffSyncs int 100 1.. +
       Most learners that are brought up by a DIFF at the same time.
     leader.maxConcurrentSnapSyncs int 10 1.. +
       Most learners that are brought up by a snapshot at the same time.
     leader.maxTimeToWaitForEpoch int -1 -1.. +
       Milliseconds a leader waits for the epochs of a quorum; -1 for initLimit ticks.
-    leader.nodelay bool true * -
-      packets between servers are never delayed
+    leader.nodelay bool true * +
+      Whether a leader's small packets to its learners leave at once.
     leaderConnectDelayDuringRetryMs int 100 0.. +
       Milliseconds before a refused connection to the leader is tried again.
     leaderServes string yes {yes,no} +
       Whether a leader serves clients of its own.
     learner.asyncSending bool false * -
-      sending to the leader never waits
+      sending to the leader never holds anything up, also to one that does not read
     learner.closeSocketAsync bool false * -
-      closing a connection never waits
+      closing a connection never holds anything up, also one whose peer is gone
     multiAddress.enabled bool false * !
       several addresses for one server are not supported
     multiAddress.reachabilityCheckEnabled bool true * -
       it only serves multiAddress.enabled, which is refused
     multiAddress.reachabilityCheckTimeoutMs int 1000 0.. -
       it only serves multiAddress.enabled, which is refused
-    observer.election.DelayMs int 200 0.. -
-      observers look for a leader at once
-    observer.reconnectDelayMs int 0 0.. -
-      observers look for a leader at once
+    observer.election.DelayMs int 200 * +
+      Most milliseconds, at random, before an observer that lost its leader looks for another one.
+    observer.reconnectDelayMs int 0 * +
+      Most milliseconds, at random, before an observer connects to the leader that it has found.
     observerMaster.sizeLimit int 33554432 0.. -
       it only serves observerMasterPort, which is refused
     observerMasterPort int 0 0..65535 !
@@ -96,7 +100,7 @@ extension ConfigTable {
     peerType string participant {participant,observer} +
       A server's own role; the server lines prevail.
     quorum.cnxn.threads.size int 20 1.. -
-      connections between servers need no threads
+      greetings between servers are read by the event loop, any number at a time
     quorumCnxnTimeoutMs int -1 -1.. +
       Milliseconds an election connection may take to say who opens it; syncLimit unless given.
     quorumListenOnAllIPs bool false * +
@@ -107,12 +111,12 @@ extension ConfigTable {
       Whether the ensemble may be changed by reconfig.
     standaloneEnabled bool true * +
       Whether a single participant runs without an ensemble's protocols.
-    syncEnabled bool true * -
-      observers always keep logs and snapshots
+    syncEnabled bool true * +
+      Whether a server that is an observer logs what it hears and takes snapshots.
     syncLimit int 0 0.. +
       Ticks a learner may stay silent or behind.
-    tcpKeepAlive bool false * -
-      connections always have TCP's keep-alive
+    tcpKeepAlive bool false * +
+      Whether election connections have TCP's keep-alive.
     testingonly.initialZxid long 0 0..0 !
       it exists for ZooKeeper's own tests
     version string null * +
@@ -141,8 +145,9 @@ extension ConfigTable {
       Milliseconds from which a flush of the log is worth a warning.
     maxBatchSize int 1000 0.. +
       Transactions that one flush of the log takes; 0 for all that wait.
-    maxWriteQueuePollTime int 0 0.. -
-      the log is flushed as soon as the disk has finished the last flush
+    maxWriteQueuePollTime int null 0.. +
+      Milliseconds without a transaction after which flushDelay is waited for no longer; a third of
+      it unless given.
     preAllocSize int 65536 0..4194304 +
       Kilobytes by which logs are lengthened ahead.
     snapCount int 100000 2.. +

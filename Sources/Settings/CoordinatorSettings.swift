@@ -46,6 +46,13 @@ public struct CoordinatorSettings: Sendable {
       named.key = setting.key
       throw named
     }
+    // The file's own key yields to the system property, wherever either stands.
+    if let other = origins[name], Self.isSystemProperty(other.key),
+      !Self.isSystemProperty(setting.key)
+    {
+      return warnings.append(
+        "\(setting.origin): \(setting.key) has no effect: \(other.key) prevails")
+    }
     if case .withoutEffect(let reason) = key.status, value != key.defaultValue {
       warnings.append("\(setting.origin): \(setting.key) has no effect: \(reason)")
     }
@@ -59,6 +66,11 @@ public struct CoordinatorSettings: Sendable {
   public static func canonicalName(_ key: String) -> String {
     let name = key.hasPrefix("zookeeper.") ? String(key.dropFirst(10)) : key
     return documentedNames[name] ?? name
+  }
+
+  /// Whether a name is a system property's of ZooKeeper, where the file has a key of its own.
+  private static func isSystemProperty(_ key: String) -> Bool {
+    key == "observer.syncEnabled" || key == "zookeeper.observer.syncEnabled"
   }
 
   private static let documentedNames: [String: String] = [

@@ -101,8 +101,8 @@ struct Channel: ~Copyable {
 
   /// Options that a made connection should have; failing to set one is no reason to give it up.
   func prepare(_ limits: ConnectionLimits) {
-    try? socket?.setNoDelay()
-    try? socket?.setKeepAlive()
+    if limits.noDelay { try? socket?.setNoDelay() }
+    if limits.keepAlive { try? socket?.setKeepAlive() }
     try? socket?.setBuffers(send: limits.sendBufferBytes, receive: limits.receiveBufferBytes)
   }
 

@@ -67,6 +67,10 @@ public struct ConnectionLimits: Sendable {
   /// choice.
   public var sendBufferBytes: Int32 = -1
   public var receiveBufferBytes: Int32 = -1
+  /// Whether small writes leave at once (TCP_NODELAY).
+  public var noDelay = true
+  /// Whether the kernel probes a silent peer (SO_KEEPALIVE).
+  public var keepAlive = true
 
   /// Where file regions that are not in memory are read before they are sent, so that the loop
   /// never waits for a disk; nil: the loop waits.

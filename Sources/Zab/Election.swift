@@ -46,6 +46,8 @@ public struct Election: Sendable {
   private var resendAt: Instant = .distantFuture
   private var finalizeAt: Instant?
   private var isRetired = false
+  /// Looks for nobody until the next round begins.
+  private var isPaused = false
 
   public init(own: ServerID, membership: Membership, timing: EnsembleTiming) {
     self.own = own
@@ -69,6 +71,7 @@ public struct Election: Sendable {
     zxid: Zxid, peerEpoch: Int64, at now: Instant, into effects: inout [Effect]
   ) {
     state = .looking
+    isPaused = false
     // Wrapping: the number comes from the network, and a hostile one must not end the server.
     logicalClock &+= 1
     // An observer must not propose itself, so that it adopts whatever the voters say.
@@ -95,6 +98,14 @@ public struct Election: Sendable {
     decide(appointment, into: &effects)
   }
 
+  /// Follows nobody any more, and takes no part until `begin`.
+  mutating func pause() {
+    state = .looking
+    finalizeAt = nil
+    resendAt = .distantFuture
+    isPaused = true
+  }
+
   /// Takes no part any more, and asks for nothing.
   mutating func retire() {
     state = .looking
@@ -106,13 +117,14 @@ public struct Election: Sendable {
   /// A link to a server has come up: what was said before may not have reached it.
   public mutating func linkUp(_ peer: ServerID, into effects: inout [Effect]) {
     gone.remove(peer)
-    if state == .looking, !isRetired { effects.append(.notify(own(as: .looking), to: peer)) }
+    guard state == .looking, !isRetired, !isPaused else { return }
+    effects.append(.notify(own(as: .looking), to: peer))
   }
 
   /// A server that could be talked to before refuses connections: its process has ended. Believing
   /// it wrongly costs no more than a vote that comes too late.
   public mutating func refused(_ peer: ServerID, at now: Instant, into effects: inout [Effect]) {
-    guard state == .looking, !isRetired else { return }
+    guard state == .looking, !isRetired, !isPaused else { return }
     gone.insert(peer)
     count(at: now, into: &effects)
   }
@@ -132,7 +144,7 @@ public struct Election: Sendable {
     _ notification: Notification, from sender: ServerID, at now: Instant,
     into effects: inout [Effect]
   ) {
-    guard !isRetired else { return }
+    guard !isRetired, !isPaused else { return }
     guard membership.isVoter(sender) else {
       // An observer asks; its own vote does not matter. Only a question is answered, and only by a
       // voter: two servers that take each other for observers would talk without end.

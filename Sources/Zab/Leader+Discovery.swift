@@ -102,8 +102,7 @@ extension Leader {
   ) {
     if context.membership.isVoter(server) { ackedEpoch.insert(server) }
     guard ackedEpoch.contains(context.own), context.membership.isQuorum(ackedEpoch) else { return }
-    context.epochs.current = epoch
-    effects.append(.persistCurrentEpoch(epoch))
+    context.enter(epoch, isHeld: true, into: &effects)
     lastProposed = Zxid(epoch: epoch, counter: 0)
     versionFirstConfig(&context, into: &effects)
     phase = .synchronization

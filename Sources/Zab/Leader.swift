@@ -78,6 +78,10 @@ struct Leader: Sendable {
   var epoch: Int64 = -1
   /// In the order of their connections.
   var learners: [LearnerConnection] = []
+  /// Nil before FOLLOWERINFO or OBSERVERINFO.
+  func server(of id: LearnerID) -> ServerID? {
+    learners.first { $0.id == id && $0.stage != .greeting }?.server
+  }
   /// Voters that have connected, acknowledged the epoch, acknowledged NEWLEADER.
   var connected: Set<ServerID> = []
   var ackedEpoch: Set<ServerID> = []

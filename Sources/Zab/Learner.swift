@@ -23,6 +23,8 @@ struct Learner: Sendable {
   }
 
   let server: ServerID
+  /// Whether transactions are logged; otherwise memory alone holds them.
+  let keepsLog: Bool
   private(set) var phase = Phase.connecting
   /// The epoch of the leader, once it has said so.
   var epoch: Int64 = 0
@@ -47,12 +49,22 @@ struct Learner: Sendable {
   static let firstRetryMs: Int64 = 10
 
   init(
-    of server: ServerID, _ context: PeerContext, at now: Instant, into effects: inout [PeerEffect]
+    of server: ServerID, _ context: inout PeerContext, at now: Instant,
+    into effects: inout [PeerEffect]
   ) {
     self.server = server
-    connectDeadline = now.advanced(milliseconds: context.timing.connectTimeoutMs)
+    keepsLog = context.keepsLog
+    let pauseMs =
+      context.membership.isObserver(context.own)
+      ? context.pause(upToMs: context.configuration.observerReconnectDelayMs) : 0
+    let start = now.advanced(milliseconds: pauseMs)
+    connectDeadline = start.advanced(milliseconds: context.timing.connectTimeoutMs)
     deadline = connectDeadline
-    effects.append(.connectToLeader(server))
+    if pauseMs > 0 {
+      retryAt = start
+    } else {
+      effects.append(.connectToLeader(server))
+    }
   }
 
   var isServing: Bool { phase == .serving }
@@ -73,6 +85,10 @@ struct Learner: Sendable {
         ? context.timing.syncTimeoutMs : context.timing.initTimeoutMs
       deadline = now.advanced(milliseconds: limitMs)
       received(packet, &context, into: &effects)
+      if !keepsLog, context.keepsLog, context.endOfRole == nil {
+        // A configuration that was proposed gives this server a vote, which takes a log.
+        context.endOfRole = "a server that is to vote begins to log"
+      }
     case .snapshotInstalled(let zxid):
       guard phase == .installing else { return }
       context.history.replace(bySnapshotAt: zxid)
@@ -190,15 +206,25 @@ struct Learner: Sendable {
     case .diff:
       phase = .synchronizing
     case .trunc:
-      effects.append(.truncate(to: zxid))
-      context.history.truncate(to: zxid)
-      phase = .synchronizing
+      truncate(to: zxid, &context, into: &effects)
     case .snap:
       effects.append(.receiveSnapshot(zxid))
       phase = .installing
     default:
       unexpected(packet, &context)
     }
+  }
+
+  /// A tree can only be brought back to where the disk can lead it. An observer that keeps no log
+  /// and is asked for less than it holds comes again with what it can show.
+  private mutating func truncate(
+    to zxid: Zxid, _ context: inout PeerContext, into effects: inout [PeerEffect]
+  ) {
+    let end = min(zxid, context.history.hasUnwritten ? context.history.written : zxid)
+    effects.append(.truncate(to: end))
+    context.history.truncate(to: end)
+    phase = .synchronizing
+    if end < zxid { context.endOfRole = "\(zxid) is in no log here, which ends at \(end)" }
   }
 
   /// Everything after the opening. Transactions are logged as they come and applied when they are
@@ -269,10 +295,10 @@ struct Learner: Sendable {
     }
     let proposal = Proposal(zxid: zxid, data: data)
     if let config = proposal.newConfig { context.see(config, into: &effects) }
-    context.history.append(proposal)
-    effects.append(.append(proposal))
+    context.history.append(proposal, isWritten: keepsLog)
+    effects.append(keepsLog ? .append(proposal) : .hold(proposal))
     // Before NEWLEADER is acknowledged the leader expects no other ACK; `secure` makes up for it.
-    if phase == .secured || phase == .serving, packet.type == .proposal {
+    if phase == .secured || phase == .serving, packet.type == .proposal, keepsLog {
       acknowledge(zxid, into: &effects)
     }
   }
@@ -340,11 +366,10 @@ struct Learner: Sendable {
   private mutating func secure(
     _ context: inout PeerContext, into effects: inout [PeerEffect]
   ) {
-    guard context.history.durable >= secureThrough else { return }
-    if epoch > context.epochs.current {
-      context.epochs.current = epoch
-      effects.append(.persistCurrentEpoch(epoch))
-    }
+    let isHeld = context.history.durable >= secureThrough
+    // An observer without a log has no say in what is agreed on: its ACK only asks for UPTODATE.
+    guard isHeld || !keepsLog else { return }
+    context.enter(epoch, isHeld: isHeld, into: &effects)
     phase = .secured
     send(QuorumPacket(.ack, zxid: newLeaderZxid.rawValue), into: &effects)
     guard !context.membership.isObserver(context.own) else { return }

@@ -118,8 +118,17 @@ extension EnsembleConfig {
 }
 
 extension Proposal {
-  /// Where a transaction's header has its type.
+  /// Where a transaction's header has its time and its type.
+  private static let timeOffset = 20
   private static let typeOffset = 28
+
+  /// When the leader made it, in milliseconds of its clock; nil for what is no transaction.
+  public var time: Int64? {
+    guard data.count >= Self.typeOffset + 4 else { return nil }
+    var reader = ByteReader(data.span.bytes)
+    guard (try? reader.skip(Self.timeOffset)) != nil else { return nil }
+    return try? reader.readInt64()
+  }
 
   /// The configuration that a reconfiguration brings; nil for all other transactions.
   public var newConfig: EnsembleConfig? {

@@ -23,6 +23,17 @@ public struct PeerConfiguration: Sendable {
   /// Whether learners are always brought up by a snapshot.
   public var forcesSnapshots = false
 
+  /// Whether this server keeps a log while it is an observer (`syncEnabled`).
+  public var observerKeepsLog = true
+  /// An observer that has lost its leader waits at random up to so many milliseconds before it
+  /// looks for another one (`observer.election.DelayMs`) …
+  public var observerElectionDelayMs: Int64 = 0
+  /// … and again before it connects to the one that it has found (`observer.reconnectDelayMs`),
+  /// so that a fleet of observers does not come all at once.
+  public var observerReconnectDelayMs: Int64 = 0
+  /// What these pauses follow from.
+  public var seed: UInt64 = 0
+
   public init(
     own: ServerID, membership: Membership, timing: EnsembleTiming = EnsembleTiming()
   ) {
@@ -55,12 +66,44 @@ struct PeerContext: Sendable {
   var appointed: ServerID?
   /// Set by a leader that was asked to resign and has nothing left to do.
   var hasResigned = false
+  /// `currentEpoch` as it stands on disk: behind `epochs.current` where transactions are.
+  var durableEpoch: Int64
+  var random: SplitMix
 
   var own: ServerID { configuration.own }
   var timing: EnsembleTiming { configuration.timing }
+  /// Whether transactions are logged as they come: only who has no vote, and is not about to get
+  /// one, may do without.
+  var keepsLog: Bool {
+    configuration.observerKeepsLog || !membership.isObserver(own) || membership.isVoter(own)
+  }
+
+  /// A pause from nothing to just below the limit, in milliseconds.
+  mutating func pause(upToMs limit: Int64) -> Int64 {
+    limit > 0 ? Int64.random(in: 0..<limit, using: &random) : 0
+  }
 }
 
 extension PeerContext {
+  /// Takes part in an epoch from here on.
+  ///
+  /// - Parameter isHeld: Whether all that a quorum of the epoch was counted on for is on disk. The
+  ///   file must not claim an epoch whose transactions a restart would lose.
+  mutating func enter(_ epoch: Int64, isHeld: Bool, into effects: inout [PeerEffect]) {
+    epochs.current = max(epochs.current, epoch)
+    guard isHeld, epochs.current > durableEpoch else { return }
+    durableEpoch = epochs.current
+    effects.append(.persistCurrentEpoch(durableEpoch))
+  }
+
+  /// Brings what only memory holds to the disk, where this server is to vote from now on.
+  mutating func saveWhatWasHeld(into effects: inout [PeerEffect]) {
+    guard keepsLog, history.hasUnwritten else { return }
+    effects.append(.saveTree(at: history.lastLogged))
+    history.saved()
+    enter(epochs.current, isHeld: true, into: &effects)
+  }
+
   /// Notes a configuration that was proposed.
   mutating func see(_ config: EnsembleConfig, into effects: inout [PeerEffect]) {
     if membership.see(config) { effects.append(.configSeen(config)) }
@@ -83,6 +126,8 @@ public struct Peer: Sendable {
   private var learner: Learner?
   /// Whether this server has resigned: it waits for its end.
   private var isResting = false
+  /// When an observer that has lost its leader looks for another one.
+  private var looksAt: Instant?
   /// Why the last role ended, for the log.
   public private(set) var lastEndOfRole: String?
 
@@ -100,7 +145,8 @@ public struct Peer: Sendable {
     context = PeerContext(
       configuration: configuration, membership: configuration.membership, epochs: epochs,
       history: TransactionHistory(
-        lastProcessed: lastProcessed, recent: recent, limit: configuration.commitLogCount))
+        lastProcessed: lastProcessed, recent: recent, limit: configuration.commitLogCount),
+      durableEpoch: epochs.current, random: SplitMix(seed: configuration.seed))
     election = Election(
       own: configuration.own, membership: configuration.membership,
       timing: configuration.timing)
@@ -115,6 +161,8 @@ public struct Peer: Sendable {
   /// The leader this server leads as, follows or tries to follow.
   public var leaderID: ServerID? { state == .looking ? nil : election.vote.leader }
   public var membership: Membership { context.membership }
+  /// Whether transactions are logged as they come.
+  public var keepsLog: Bool { context.keepsLog }
   /// Whether clients are served.
   public var isServing: Bool { leader?.isBroadcasting ?? learner?.isServing ?? false }
   /// The zxid the next proposed transaction must have; nil unless this server leads and serves.
@@ -130,11 +178,18 @@ public struct Peer: Sendable {
   /// Learners' connections to the leader: all of them, and those of observers.
   public var learnerCounts: (all: Int, observers: Int) { leader?.learnerCounts ?? (0, 0) }
 
+  /// Who is at the other end of a learner's connection, once it has said so.
+  public func server(of learner: LearnerID) -> ServerID? { leader?.server(of: learner) }
+  /// Followers that are up to date and have no vote: they are in no configuration yet.
+  public var nonVotingFollowers: Int {
+    syncedLearners.count { !context.membership.ensemble.contains($0) }
+  }
+
   /// When `timer` wants to be told.
   public var nextDeadline: Instant {
     min(
       election.nextDeadline, leader?.nextDeadline ?? .distantFuture,
-      learner?.nextDeadline ?? .distantFuture)
+      learner?.nextDeadline ?? .distantFuture, looksAt ?? .distantFuture)
   }
 
   // MARK: Steps
@@ -168,6 +223,7 @@ public struct Peer: Sendable {
       carryOut(asked, at: now, into: &effects)
       leader?.timer(at: now, &context, into: &effects)
       learner?.timer(at: now, &context, into: &effects)
+      if let due = looksAt, now >= due { look(at: now, into: &effects) }
     case .flushed(let zxid):
       context.history.flushed(through: zxid)
       leader?.flushed(at: now, &context, into: &effects)
@@ -201,7 +257,7 @@ public struct Peer: Sendable {
       if let appointed = context.appointed {
         take(appointed, at: now, into: &effects)
       } else {
-        look(at: now, into: &effects)
+        lookSoon(at: now, into: &effects)
       }
     }
   }
@@ -247,6 +303,7 @@ public struct Peer: Sendable {
   private mutating func rest(into effects: inout [PeerEffect]) {
     guard !isResting else { return }
     isResting = true
+    looksAt = nil
     leave(into: &effects)
     election.retire()
     effects.append(.resigned)
@@ -255,20 +312,38 @@ public struct Peer: Sendable {
   /// Ends whatever role there was, and begins an election.
   private mutating func look(at now: Instant, into effects: inout [PeerEffect]) {
     guard !isResting else { return }
+    let hasPaused = looksAt != nil
+    looksAt = nil
     leave(into: &effects)
-    effects.append(.roleChanged(.looking, leader: nil))
+    if !hasPaused { effects.append(.roleChanged(.looking, leader: nil)) }
     var asked: [Election.Effect] = []
     election.begin(
       zxid: context.history.lastLogged, peerEpoch: context.epochs.current, at: now, into: &asked)
     carryOut(asked, at: now, into: &effects)
   }
 
+  /// The same, but an observer waits first: nobody needs its vote, and the voters are busy.
+  private mutating func lookSoon(at now: Instant, into effects: inout [PeerEffect]) {
+    let limit = context.configuration.observerElectionDelayMs
+    guard state == .observing, !isResting, limit > 0, context.membership.isObserver(context.own)
+    else { return look(at: now, into: &effects) }
+    leave(into: &effects)
+    election.pause()
+    effects.append(.roleChanged(.looking, leader: nil))
+    looksAt = now.advanced(milliseconds: context.pause(upToMs: limit))
+  }
+
   private mutating func leave(into effects: inout [PeerEffect]) {
     if isServing { effects.append(.stopServing) }
     leader?.closeAll(into: &effects)
     if learner != nil { effects.append(.closeLeaderConnection) }
+    if learner?.keepsLog == false, !context.history.pending.isEmpty {
+      effects.append(.dropHeld)
+      context.history.dropPending()
+    }
     leader = nil
     learner = nil
+    context.saveWhatWasHeld(into: &effects)
     // The vote speaks for the whole log, committed or not: whoever wins makes all of it committed.
     if !context.history.pending.isEmpty {
       effects.append(.fastForward)
@@ -289,7 +364,7 @@ public struct Peer: Sendable {
         if server == context.own {
           leader = Leader(&context, at: now, into: &effects)
         } else {
-          learner = Learner(of: server, context, at: now, into: &effects)
+          learner = Learner(of: server, &context, at: now, into: &effects)
         }
       }
     }

@@ -92,6 +92,12 @@ public enum PeerEffect: Hashable, Sendable {
   case persistCurrentEpoch(Int64)
   /// Logged now, durable when `flushed` says so.
   case append(Proposal)
+  /// Kept in memory until its commit: an observer that keeps no log.
+  case hold(Proposal)
+  /// Forgets what was only held and is not applied.
+  case dropHeld
+  /// *Durable.* The tree as it is, which ends at this transaction, in place of the whole log.
+  case saveTree(at: Zxid)
   /// *Durable*, what is left included. Cuts the log after this transaction and brings the tree back
   /// to it. No `flushed` of what was cut may follow.
   case truncate(to: Zxid)

@@ -19,12 +19,16 @@ public struct TransactionHistory: Sendable {
   public private(set) var lastProcessed: Zxid
   /// Everything up to here survives a crash.
   public private(set) var durable: Zxid
+  /// Where the log on disk ends, flushed or not: before `lastLogged` only on an observer that keeps
+  /// no log (`syncEnabled=false`), which has the rest in memory.
+  public private(set) var written: Zxid
 
   /// A log as it was read from disk: everything in it has been applied and made durable.
   public init(lastProcessed: Zxid, recent: [Proposal] = [], limit: Int = 500) {
     self.limit = limit
     self.lastProcessed = lastProcessed
     durable = lastProcessed
+    written = lastProcessed
     for proposal in recent.suffix(limit) where proposal.zxid <= lastProcessed {
       self.recent.append(proposal)
     }
@@ -34,7 +38,14 @@ public struct TransactionHistory: Sendable {
   public var lastLogged: Zxid { pending.last?.zxid ?? lastProcessed }
   public var isDurable: Bool { durable >= lastLogged }
 
-  mutating func append(_ proposal: Proposal) { pending.append(proposal) }
+  /// Whether a restart would lose something, whatever is flushed.
+  var hasUnwritten: Bool { written < lastLogged }
+
+  /// - Parameter isWritten: Whether it goes to the log, too.
+  mutating func append(_ proposal: Proposal, isWritten: Bool = true) {
+    pending.append(proposal)
+    if isWritten { written = proposal.zxid }
+  }
 
   mutating func flushed(through zxid: Zxid) { durable = max(durable, min(zxid, lastLogged)) }
 
@@ -57,6 +68,16 @@ public struct TransactionHistory: Sendable {
     pending.truncate(after: zxid)
     recent.truncate(after: zxid)
     lastProcessed = min(lastProcessed, zxid)
+    written = min(written, zxid)
+    durable = lastLogged
+  }
+
+  /// Forgets what was received and neither written nor applied: it was promised to nobody.
+  mutating func dropPending() { pending.removeAll() }
+
+  /// Everything applied stands on disk now, as a snapshot.
+  mutating func saved() {
+    written = lastLogged
     durable = lastLogged
   }
 
@@ -66,5 +87,6 @@ public struct TransactionHistory: Sendable {
     pending.removeAll()
     lastProcessed = zxid
     durable = zxid
+    written = zxid
   }
 }

@@ -64,6 +64,14 @@ public struct QuotaRecord: Hashable, Sendable {
   public func hash(into hasher: inout Hasher) { hasher.combine(data) }
 }
 
+/// What all quotas below one of the root's children allow, and how much of it is used.
+public struct QuotaTotals: Equatable, Sendable {
+  public var countLimit: Int64 = 0
+  public var byteLimit: Int64 = 0
+  public var count: Int64 = 0
+  public var bytes: Int64 = 0
+}
+
 /// Where the znodes of a quota are.
 enum QuotaPath {
   static let limits = "zookeeper_limits"
@@ -92,6 +100,27 @@ extension DataTree {
       candidate = parent
     }
     return nil
+  }
+
+  /// Quotas summed up by the first part of their paths, sorted by it. Hard limits take the place of
+  /// soft ones; limits that are not set count as ZooKeeper counts them, as −1.
+  public var quotaTotals: [(namespace: String, totals: QuotaTotals)] {
+    var found: [String: QuotaTotals] = [:]
+    for target in quotas {
+      var totals = found[ZnodePath.namespace(of: target)] ?? QuotaTotals()
+      if let index = nodes.find(QuotaPath.limits(of: target)) {
+        let limits = QuotaRecord(nodes.data(of: index))
+        totals.countLimit &+= limits.countHardLimit > -1 ? limits.countHardLimit : limits.count
+        totals.byteLimit &+= limits.byteHardLimit > -1 ? limits.byteHardLimit : limits.bytes
+      }
+      if let index = nodes.find(QuotaPath.stats(of: target)) {
+        let stats = QuotaRecord(nodes.data(of: index))
+        totals.count &+= stats.count
+        totals.bytes &+= stats.bytes
+      }
+      found[ZnodePath.namespace(of: target)] = totals
+    }
+    return found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
   /// A znode was created: it may be part of a quota, and it counts in one.

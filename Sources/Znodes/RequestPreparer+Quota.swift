@@ -34,7 +34,9 @@ extension RequestPreparer {
     _ value: Int64, soft: Int64, hard: Int64, of target: String
   ) throws(ZooKeeperError) {
     if hard > -1 {
-      if value > hard { throw .quotaExceeded }
+      guard value > hard else { return }
+      refusedQuotas.append(target)
+      throw .quotaExceeded
     } else if soft > -1, value > soft, !exceededQuotas.contains(target) {
       exceededQuotas.append(target)
     }

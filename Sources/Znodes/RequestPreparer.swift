@@ -55,6 +55,9 @@ public struct RequestRules: Sendable {
   public var extendedTypes = false
   /// `enforceQuota`: hard limits are kept, not only counted.
   public var enforcesQuota = false
+  /// `closeSessionTxn.enabled`: the end of a session names the znodes that go with it. Servers
+  /// before 3.6 write it without, and find them in their trees.
+  public var namesEphemerals = true
   public var authority = Authority()
 
   public init() {}
@@ -69,6 +72,8 @@ public struct RequestPreparer: Sendable {
   var extendedTypes: Bool { rules.extendedTypes }
   /// Quotas whose soft limit a request has passed, to be warned about; the caller takes them out.
   public var exceededQuotas: [String] = []
+  /// Paths whose hard limits have refused a request, one for each; the caller takes them out.
+  public var refusedQuotas: [String] = []
   var records: [String: ChangeRecord] = [:]
   /// Paths with records, in the order of their zxids; from `head` on.
   private var order: [(zxid: Int64, path: String)] = []
@@ -123,7 +128,7 @@ public struct RequestPreparer: Sendable {
       // Nobody's leave is asked: expiry closes sessions that are not its own.
       let paths = closeSession(request.session, zxid: header.zxid, over: database)
       sessions.setClosing(request.session)
-      return .closeSession(paths: paths)
+      return .closeSession(paths: rules.namesEphemerals ? paths : nil)
     case .deleteContainer:
       return try deleteContainer(
         String(decoding: request.body, as: UTF8.self), header: header, over: database)

@@ -18,6 +18,11 @@ public enum ZnodePath {
     path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
   }
 
+  /// The first part of a path: ZooKeeper counts requests and quotas by it.
+  public static func namespace(of path: String) -> String {
+    String(path.split(separator: "/", maxSplits: 1).first ?? "")
+  }
+
   /// A parent as watchers know it: the root is `/`.
   static func watchable(_ parent: String) -> String { parent.isEmpty ? "/" : parent }
 

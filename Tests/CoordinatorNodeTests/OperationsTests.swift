@@ -3,6 +3,7 @@ import Platform
 import Settings
 import Testing
 import Values
+import ZooKeeperProtocol
 
 @testable import CoordinatorNode
 
@@ -32,8 +33,62 @@ import Values
     #expect(basic.lines.map(\.value) == ["3.0", "1", "6", "3", "9"])
     let detailed = ServerMetric(name: "x", value: .summary(summary, isDetailed: true))
     #expect(detailed.lines.suffix(4).map(\.name) == ["p50_x", "p95_x", "p99_x", "p999_x"])
-    #expect(detailed.exposition.contains("x{quantile=\"0.9\",} "))
-    #expect(basic.exposition.hasSuffix("x_count 3\nx_sum 9\n"))
+    #expect(detailed.exposition().contains("x{quantile=\"0.9\",} "))
+    #expect(basic.exposition().hasSuffix("x_count 3\nx_sum 9\n"))
+  }
+
+  /// Members of a set differ by a label, and by what stands before their names in `mntr`.
+  @Test func setsHaveKeys() {
+    var summary = Summary()
+    summary.add(4)
+    let acks = ServerMetric(
+      name: "ack_latency", key: "2", value: .summary(summary, isDetailed: false))
+    #expect(acks.lines.first?.name == "avg_2_ack_latency")
+    #expect(acks.exposition().contains("ack_latency{key=\"2\",quantile=\"0.5\",} "))
+    #expect(acks.exposition(isFirst: false).hasPrefix("ack_latency{"))
+    #expect(acks.exposition().hasSuffix("_count{key=\"2\",} 1\nack_latency_sum{key=\"2\",} 4\n"))
+    let quoted = ServerMetric(name: "q", key: "a\"b", value: .gauge(1))
+    #expect(quoted.exposition(isFirst: false) == "q{key=\"a\\\"b\",} 1\n")
+    #expect(quoted.lines.first?.name == "a\"b_q")
+  }
+
+  @Test func pausesAreToldByTheirLength() throws {
+    let config = try settings(
+      "jvm.pause.monitor=true\njvm.pause.info-threshold.ms=5\njvm.pause.warn-threshold.ms=50\n")
+    #expect(config.operations.pauses.isEnabled)
+    #expect(config.operations.pauses.sleepMs == 500)
+    var monitor = PauseMonitor(config.operations.pauses)
+    #expect([5, 6, 50, 51].map { monitor.woke(extraMs: $0) } == [.none, .info, .info, .warn])
+    #expect(monitor.infos == 2 && monitor.warnings == 1)
+  }
+
+  @Test func quorumTimesBeginWithTheLossOfTheLeader() {
+    var statistics = QuorumStatistics()
+    statistics.lost(at: Instant(milliseconds: 10))
+    statistics.lost(at: Instant(milliseconds: 40))
+    statistics.syncSince = Instant(milliseconds: 50)
+    statistics.serves(as: .observing, at: Instant(milliseconds: 110))
+    #expect(statistics.unavailable.spread.total == 100)
+    #expect(statistics.leaderUnavailable.spread.count == 0)
+    #expect(statistics.observerSync.spread.total == 60)
+    #expect(statistics.followerSync.spread.count == 0)
+    statistics.serves(as: .observing, at: Instant(milliseconds: 200))
+    #expect(statistics.unavailable.spread.count == 1)
+  }
+
+  @Test func theLastPacketsAreKept() {
+    var tracker = PacketTracker(limit: 2)
+    for (index, type) in [PacketType.followerInfo, .ackEpoch, .ping].enumerated() {
+      tracker.noteSent(type, at: WallTime(milliseconds: Int64(index)))
+    }
+    tracker.noteReceived(.diff, at: WallTime(milliseconds: 9))
+    #expect(PacketTracker.text(tracker.sent) == "18@1 5@2")
+    #expect(PacketTracker.text(tracker.received) == "13@9")
+    tracker.dump("peer")
+    #expect(tracker.sent.isEmpty && tracker.received.isEmpty)
+    var off = PacketTracker(limit: 0)
+    off.noteSent(.ping, at: WallTime(milliseconds: 1))
+    #expect(off.sent.isEmpty)
   }
 
   @Test func everyAdminCommandHasZooKeepersShortName() {

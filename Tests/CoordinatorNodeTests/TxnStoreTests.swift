@@ -97,6 +97,7 @@ extension Directory: @unchecked Sendable {}
   @Test func aDelayedFlushComes() throws {
     var tuning = StorageTuning()
     tuning.flushDelayMs = 100
+    tuning.maxIdleMs = 100
     let running = try RunningStore(try Directory(), tuning: tuning)
     running.append(1...1)
     running.wait { running.flushed.withLock { $0 == [1] } }
@@ -104,6 +105,21 @@ extension Directory: @unchecked Sendable {}
     running.append(2...3)
     running.wait { running.flushed.withLock { $0 == [1, 3] } }
     #expect(Clock.now().milliseconds(since: begin) >= 80)
+    running.stop()
+  }
+
+  /// `maxWriteQueuePollTime`: nobody waits out a `flushDelay` for transactions that do not come.
+  @Test func aFlushWaitsOnlyWhileOthersCome() throws {
+    var tuning = StorageTuning()
+    tuning.flushDelayMs = 60_000
+    tuning.maxIdleMs = 50
+    let running = try RunningStore(try Directory(), tuning: tuning)
+    running.append(1...1)
+    running.wait { running.flushed.withLock { $0 == [1] } }
+    let begin = Clock.now()
+    running.append(2...2)
+    running.wait { running.flushed.withLock { $0 == [1, 2] } }
+    #expect((40..<5000).contains(Clock.now().milliseconds(since: begin)))
     running.stop()
   }
 

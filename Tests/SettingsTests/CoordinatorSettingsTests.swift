@@ -40,7 +40,43 @@ import Testing
     #expect(!settings.bool("forceSync"))
     #expect(!settings.bool("syncEnabled"))
     #expect(settings.bool("leaderServes"))
-    #expect(settings.warnings.map { $0.contains("observer.syncEnabled") } == [true])
+    #expect(settings.warnings.isEmpty)
+  }
+
+  /// What only tunes threads is accepted, and said to do nothing, by the name that was given.
+  @Test func whatHasNoEffectIsSaid() throws {
+    let settings = try read("zookeeper.nio.numWorkerThreads=4\nnio.numSelectorThreads=2\n")
+    #expect(
+      settings.warnings.map { $0.contains("has no effect: one event loop serves all clients") }
+        == [true, true])
+    #expect(settings.warnings.first?.contains("zookeeper.nio.numWorkerThreads") == true)
+    #expect(throws: SettingsError.self) { _ = try read("serverCnxnFactory=my.Factory\n") }
+    #expect(throws: SettingsError.self) { _ = try read("watchManagerName=my.Manager\n") }
+    let netty = "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n"
+    #expect(try read(netty).warnings.count == 1)
+  }
+
+  /// `zookeeper.observer.syncEnabled` is asked first, and the file's `syncEnabled` only without it.
+  @Test(arguments: [
+    "observer.syncEnabled=false\nsyncEnabled=true\n",
+    "syncEnabled=true\nzookeeper.observer.syncEnabled=false\n",
+  ])
+  func theSystemPropertyPrevails(_ text: String) throws {
+    let settings = try read(text)
+    #expect(!settings.bool("syncEnabled"))
+  }
+
+  /// Keys that have an observable meaning in ZooKeeper 3.8, and have it here.
+  @Test(arguments: [
+    "syncEnabled", "observer.election.DelayMs", "observer.reconnectDelayMs", "tcpKeepAlive",
+    "clientTcpKeepAlive", "leader.nodelay", "follower.nodelay", "leader.ackLoggingFrequency",
+    "maxWriteQueuePollTime", "jvm.pause.monitor", "jvm.pause.info-threshold.ms",
+    "jvm.pause.warn-threshold.ms", "jvm.pause.sleep.time.ms", "closeSessionTxn.enabled",
+    "SASLAuthenticationProvider.superPassword", "messageTracker.Enabled",
+    "messageTracker.BufferSize",
+  ])
+  func theseAreHonoured(_ key: String) {
+    #expect(ConfigTable.coordinator[key]?.status == .honoured)
   }
 
   @Test func whatIsRefusedMayBeTurnedOff() throws {

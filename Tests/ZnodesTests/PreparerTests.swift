@@ -149,6 +149,18 @@ final class TestServer {
     #expect(result.nested[1].stat?.version == 1)
   }
 
+  /// `closeSessionTxn.enabled=false`: as servers of 3.5 write it; what goes is found in the tree.
+  @Test func theEndOfASessionNeedNotNameItsEphemerals() {
+    var rules = RequestRules()
+    rules.namesEphemerals = false
+    let server = TestServer(rules)
+    server.open(session: 2)
+    _ = server.create("/e", mode: .ephemeral, session: 2)
+    #expect(server.propose(.closeSession, [], session: 2).body == .closeSession(paths: nil))
+    server.flush()
+    #expect(server.database.tree.find("/e") == nil)
+  }
+
   @Test func closingASessionTakesItsEphemerals() {
     let server = TestServer()
     server.open(session: 2)

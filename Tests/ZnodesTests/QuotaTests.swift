@@ -74,6 +74,21 @@ import ZooKeeperProtocol
     #expect(stats(server.database, "/a") == "count=3,bytes=0")
   }
 
+  /// As `quota_*_per_namespace` shows them.
+  @Test func quotasAreSummedUpByTheFirstPartOfTheirPaths() {
+    let server = enforcing()
+    for path in ["/a", "/a/b", "/c"] { _ = server.create(path, [7]) }
+    setQuota(server, "/a", "count=10,bytes=20=;byteHardLimit=5;countHardLimit=-1")
+    setQuota(server, "/a/b", "count=3,bytes=-1")
+    setQuota(server, "/c", "count=4,bytes=1=;byteHardLimit=1")
+    let totals = server.database.tree.quotaTotals
+    #expect(totals.map(\.namespace) == ["a", "c"])
+    #expect(totals[0].totals == QuotaTotals(countLimit: 13, byteLimit: 4, count: 3, bytes: 3))
+    #expect(totals[1].totals == QuotaTotals(countLimit: 4, byteLimit: 1, count: 1, bytes: 1))
+    server.propose(.create, CreateRequest(path: "/c/d", data: [1]).encoded())
+    #expect(server.preparer.refusedQuotas == ["/c"])
+  }
+
   @Test func quotasSurviveASnapshot() throws {
     let server = enforcing()
     _ = server.create("/a", [1, 2, 3])

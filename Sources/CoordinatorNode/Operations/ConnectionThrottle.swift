@@ -41,6 +41,9 @@ struct ConnectionThrottle: Sendable {
   /// How likely a client is turned away while there are tokens.
   private(set) var dropProbability = 0.0
 
+  /// Tokens that are in use.
+  var deficit: Int { limits.tokens - tokens }
+
   init(_ limits: Limits, at now: Instant) {
     self.limits = limits
     tokens = limits.tokens

@@ -2,6 +2,7 @@
 
 import Platform
 import Transport
+import Values
 import ZooKeeperProtocol
 
 extension Coordinator {
@@ -12,7 +13,9 @@ extension Coordinator {
     let new: ConnectionThrottle.Kind = config.opensLocalSessions ? .newLocalSession : .newSession
     let kind = request.sessionID == 0 ? new : .oldSession
     var random = SystemRandom()
-    guard !connectionThrottle.admits(kind, at: loop.now, using: &random) else { return }
+    if connectionThrottle.admits(kind, at: loop.now, using: &random) {
+      return statistics.tokenDeficit.add(Int64(connectionThrottle.deficit))
+    }
     statistics.connectionsThrottled += 1
     throw .local("too many sessions are opened")
   }
@@ -55,14 +58,17 @@ extension Coordinator {
     }
     client.isThrottled = true
     client.connection.hold()
-    lookAgain(client)
+    lookAgain(client, since: loop.now)
   }
 
-  private func lookAgain(_ client: ClientConnection) {
+  private func lookAgain(_ client: ClientConnection, since: Instant) {
     statistics.requestThrottleWaits += 1
     loop.schedule(afterMs: config.limits.throttleStallMs) { [weak self, weak client] in
       guard let self, let client, client.phase != .closed else { return }
-      guard outstanding < config.limits.throttledRequests else { return lookAgain(client) }
+      guard outstanding < config.limits.throttledRequests else {
+        return lookAgain(client, since: since)
+      }
+      statistics.throttleTime.add(loop.now.milliseconds(since: since))
       client.isThrottled = false
       client.connection.release()
     }

@@ -9,6 +9,8 @@ public struct LimitSettings: Sendable {
   /// `nio.sessionlessCnxnTimeout`: how long a connection may be without a session, in
   /// milliseconds.
   public var sessionlessTimeoutMs: Int64 = 10_000
+  /// `clientTcpKeepAlive`: whether the kernel probes silent clients.
+  public var clientKeepAlive = false
   /// `largeRequestThreshold`: requests above so many bytes are large; below 1: none are.
   public var largeRequestThreshold = -1
   /// `largeRequestMaxBytes`: bytes of all large requests that are under way.
@@ -25,6 +27,7 @@ public struct LimitSettings: Sendable {
 
   init(_ settings: CoordinatorSettings) {
     backlog = settings.int32("clientPortListenBacklog")
+    clientKeepAlive = settings.bool("clientTcpKeepAlive")
     sessionlessTimeoutMs = settings.int64("nio.sessionlessCnxnTimeout")
     largeRequestThreshold = settings.int("largeRequestThreshold")
     largeRequestBytes = settings.int("largeRequestMaxBytes")

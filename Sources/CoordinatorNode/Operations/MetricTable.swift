@@ -20,6 +20,8 @@ struct ServerMetric {
 
   /// Without the `zk_` that `mntr` puts before it.
   var name: String
+  /// Tells those of one name apart: a server, or the first part of a path.
+  var key: String?
   var value: Value
 }
 
@@ -39,6 +41,7 @@ extension ServerMetric {
 
   /// Names and values as `mntr` and `monitor` have them; the flag tells text from numbers.
   var lines: [(name: String, value: String, isText: Bool)] {
+    let name = key.map { "\($0)_\(self.name)" } ?? self.name
     switch value {
     case .text(let text): return [(name, text, true)]
     case .gauge(let number), .counter(let number): return [(name, "\(number)", false)]
@@ -60,26 +63,42 @@ extension ServerMetric {
     }
   }
 
-  /// Prometheus text; nothing for what is no number.
-  var exposition: String {
+  /// Prometheus text; nothing for what is no number. Only the first of a name has its description.
+  func exposition(isFirst: Bool = true) -> String {
+    func head(_ type: String) -> String {
+      isFirst ? "# HELP \(name) \(name)\n# TYPE \(name) \(type)\n" : ""
+    }
+    let label = key.map { "key=\"\(Self.escaped($0))\"," } ?? ""
+    let labels = label.isEmpty ? "" : "{\(label)}"
     switch value {
     case .text: return ""
-    case .gauge(let number): return head("gauge") + "\(name) \(number)\n"
-    case .ratio(let number): return head("gauge") + "\(name) \(Self.decimal(number))\n"
-    case .counter(let number): return head("counter") + "\(name) \(number)\n"
+    case .gauge(let number): return head("gauge") + "\(name)\(labels) \(number)\n"
+    case .ratio(let number):
+      return head("gauge") + "\(name)\(labels) \(Self.decimal(number))\n"
+    case .counter(let number): return head("counter") + "\(name)\(labels) \(number)\n"
     case .summary(let summary, let isDetailed):
       let quantiles = isDetailed ? [0.5, 0.9, 0.99] : [0.5]
       var text = head("summary")
       for (quantile, value) in zip(quantiles, summary.distribution.percentiles(quantiles)) {
         // A distribution without values has no quantiles.
         let shown = summary.spread.count == 0 ? "NaN" : "\(value)"
-        text += "\(name){quantile=\"\(quantile)\",} \(shown)\n"
+        text += "\(name){\(label)quantile=\"\(quantile)\",} \(shown)\n"
       }
-      return text + "\(name)_count \(summary.spread.count)\n\(name)_sum \(summary.spread.total)\n"
+      return text + "\(name)_count\(labels) \(summary.spread.count)\n"
+        + "\(name)_sum\(labels) \(summary.spread.total)\n"
     }
   }
 
-  private func head(_ type: String) -> String { "# HELP \(name) \(name)\n# TYPE \(name) \(type)\n" }
+  /// A label's value: parts of paths may have quotes in them.
+  private static func escaped(_ text: String) -> String {
+    text.reduce(into: "") { escaped, character in
+      switch character {
+      case "\\", "\"": escaped += "\\\(character)"
+      case "\n": escaped += "\\n"
+      default: escaped.append(character)
+      }
+    }
+  }
 }
 
 extension Coordinator {
@@ -94,7 +113,8 @@ extension Coordinator {
     if let peerState = status.peerState {
       metrics.append(ServerMetric(name: "peer_state", value: .text(peerState)))
     }
-    metrics += gauges(status) + counters + summaries
+    metrics += gauges(status) + counters + summaries + quotaMetrics
+    if let driver = replicator as? EnsembleDriver { metrics += driver.metrics }
     return metrics
   }
 
@@ -130,6 +150,7 @@ extension Coordinator {
       gauges += [
         ("learners", Int64(status.learners)),
         ("synced_followers", Int64(status.syncedFollowers)),
+        ("synced_non_voting_followers", Int64(status.nonVotingFollowers)),
         ("synced_observers", Int64(status.syncedObservers)),
         ("pending_syncs", Int64(status.pendingSyncs)),
         ("last_proposal_size", Int64(status.proposalSizes.last)),
@@ -138,7 +159,12 @@ extension Coordinator {
         ("leader_uptime", servingSince.map { loop.now.milliseconds(since: $0) } ?? 0),
       ]
     }
-    return [ServerMetric(name: "avg_latency", value: .ratio(statistics.latencyMs.average))]
+    if status.mode == .observer { gauges.append(("observer_master_id", status.leader ?? -1)) }
+    let ratios = [
+      ("avg_latency", statistics.latencyMs.average),
+      ("connection_drop_probability", connectionThrottle.dropProbability),
+    ]
+    return ratios.map { ServerMetric(name: $0.0, value: .ratio($0.1)) }
       + gauges.map { ServerMetric(name: $0.0, value: .gauge($0.1)) }
   }
 
@@ -179,6 +205,7 @@ extension Coordinator {
       ("startup_txns_load_time", statistics.startup.transactionsMs),
       ("startup_txns_loaded", statistics.startup.transactions),
       ("election_time", statistics.electionTime),
+      ("connection_token_deficit", statistics.tokenDeficit),
       ("node_created_watch_count", statistics.createdWatches),
       ("node_deleted_watch_count", statistics.deletedWatches),
       ("node_changed_watch_count", statistics.changedWatches),
@@ -188,6 +215,8 @@ extension Coordinator {
       ("readlatency", statistics.readLatency),
       ("updatelatency", statistics.updateLatency),
       ("propagation_latency", statistics.propagationLatency),
+      ("jvm_pause_time_ms", statistics.pauses),
+      ("request_throttle_queue_time_ms", statistics.throttleTime),
     ]
     return basic.map { ServerMetric(name: $0.0, value: .summary($0.1, isDetailed: false)) }
       + detailed.map { ServerMetric(name: $0.0, value: .summary($0.1, isDetailed: true)) }
@@ -206,5 +235,12 @@ extension Coordinator {
   }
 
   /// Prometheus text.
-  var exposition: String { metrics.map(\.exposition).joined() }
+  var exposition: String {
+    var (text, last) = ("", "")
+    for metric in metrics {
+      text += metric.exposition(isFirst: metric.name != last)
+      last = metric.name
+    }
+    return text
+  }
 }

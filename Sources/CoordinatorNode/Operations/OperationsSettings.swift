@@ -19,6 +19,9 @@ public struct OperationsSettings: Sendable {
   /// `metricsProvider.httpHost`
   public var metricsHost = "127.0.0.1"
 
+  /// `jvm.pause.*`
+  public var pauses = PauseMonitorSettings()
+
   private static let package = "org.apache.zookeeper.metrics."
 
   public init() {}
@@ -34,6 +37,7 @@ public struct OperationsSettings: Sendable {
     }
     while commandURL.utf8.count > 1, commandURL.hasSuffix("/") { commandURL.removeLast() }
     metricsHost = settings.text("metricsProvider.httpHost") ?? "127.0.0.1"
+    pauses = PauseMonitorSettings(settings)
     switch settings.text("metricsProvider.className") {
     case nil, Self.package + "impl.DefaultMetricsProvider",
       Self.package + "impl.NullMetricsProvider":

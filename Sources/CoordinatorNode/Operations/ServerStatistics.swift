@@ -62,6 +62,8 @@ struct ServerStatistics {
   var insecureAdminCommands: Int64 = 0
 
   // Transactions.
+  /// Requests that the hard limit of a quota has refused, by the first part of its path.
+  var quotaRefusals: [String: Int64] = [:]
   var proposals: Int64 = 0
   var commits: Int64 = 0
   var logged: Int64 = 0
@@ -76,6 +78,12 @@ struct ServerStatistics {
   var lookingSince: Instant?
 
   // Distributions.
+  /// Milliseconds by which the pause monitor woke too late.
+  var pauses = Summary()
+  /// Of the throttle's tokens, how many were in use at each handshake.
+  var tokenDeficit = Summary()
+  /// How long a connection was not read from because too many requests were under way.
+  var throttleTime = Summary()
   var electionTime = Summary()
   var readLatency = Summary()
   var updateLatency = Summary()

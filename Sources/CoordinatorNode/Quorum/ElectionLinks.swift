@@ -90,6 +90,7 @@ final class ElectionLinks {
     var limits = ConnectionLimits()
     limits.maxFrameBytes = 512 * 1024
     limits.connectTimeoutMs = Int64(config.electionConnectTimeoutMs)
+    limits.keepAlive = config.peers.electionKeepsAlive
     return limits
   }
 

@@ -20,6 +20,7 @@ extension EnsembleDriver {
     case .closeLeaderConnection:
       leader.close()
     case .sendToLeader(let packet, let durability):
+      if packet.type == .ackEpoch { quorum.syncSince = loop.now }
       leader.send(packet, after: durability)
     case .answerPing(let zxid):
       answerPing(zxid)
@@ -27,6 +28,7 @@ extension EnsembleDriver {
       CoordinatorLog.quorum.info("receiving a snapshot", ["zxid": "0x\(zxidText(zxid.rawValue))"])
       leader.expectSnapshot(zxid)
     case .send(let packet, let learner):
+      measureSync(packet.type)
       learners.send(packet, to: learner)
     case .sendSnapshot(let zxid, let learner):
       sendSnapshot(zxid, to: learner)
@@ -54,7 +56,14 @@ extension EnsembleDriver {
       persist("currentEpoch", epoch)
     case .append(let proposal):
       unapplied.append(proposal)
+      if let time = proposal.time { unflushed.append((proposal.zxid.rawValue, time)) }
       store.append(proposal.zxid.rawValue, proposal.data)
+    case .hold(let proposal):
+      unapplied.append(proposal)
+    case .dropHeld:
+      unapplied.removeAll()
+    case .saveTree(let zxid):
+      saveTree(at: zxid)
     case .truncate(let zxid):
       truncate(to: zxid)
     case .commit(let proposal):
@@ -103,6 +112,7 @@ extension EnsembleDriver {
     case .following, .observing:
       CoordinatorLog.quorum.info("\(state)", ["leader": leader?.description ?? "none"])
     case .looking:
+      quorum.lost(at: loop.now)
       links.beginElection()
       learners.close()
       serveReadersSoon()
@@ -127,6 +137,7 @@ extension EnsembleDriver {
     let start = Zxid(epoch: epoch, counter: 0).rawValue
     coordinator.database.beginEpoch(at: start)
     coordinator.startServing(preparingFrom: peer.state == .leading ? start : nil)
+    quorum.serves(as: peer.state, at: loop.now)
     CoordinatorLog.quorum.info(
       "serving",
       [
@@ -168,6 +179,15 @@ extension EnsembleDriver {
     }
   }
 
+  /// An observer that has kept no log gets a vote: what follows is logged, and must have something
+  /// to follow on. (A real server logs on behind the gap, and misses it after its next start.)
+  private func saveTree(at zxid: Zxid) {
+    CoordinatorLog.quorum.info(
+      "saving what was in memory only", ["zxid": "0x\(zxidText(zxid.rawValue))"])
+    do throws(StorageError) { try store.install(coordinator.database) } catch { return fail(error) }
+    leader.reset(durable: zxid)
+  }
+
   /// Puts a leader's tree in place of everything here.
   func install(_ database: Database) -> Bool {
     do throws(StorageError) { try store.install(database) } catch {
@@ -183,6 +203,7 @@ extension EnsembleDriver {
   /// The log ends at `zxid` now, and the tree with it; what waited to be applied is in neither.
   private func replaceDatabase(_ database: Database, durable zxid: Zxid) {
     unapplied.removeAll()
+    unflushed.removeAll()
     coordinator.replaceDatabase(database)
     showConfig()
     leader.reset(durable: zxid)
@@ -193,6 +214,7 @@ extension EnsembleDriver {
   /// Commits come in the order of the log, so the oldest of what is not applied is the one.
   private func commit(_ proposal: Proposal) {
     if unapplied.first?.zxid == proposal.zxid { _ = unapplied.popFirst() }
+    measureCommit(proposal)
     // Effects of one step come in order: the machine may have gone on to end its role already.
     apply(proposal, isServing: coordinator.isServing)
   }
@@ -246,6 +268,7 @@ extension EnsembleDriver {
     guard let connection = learners[learner] else { return }
     CoordinatorLog.quorum.info(
       "sending a snapshot", ["zxid": "0x\(zxidText(zxid.rawValue))", "to": connection.peer])
+    measureSync(.snap)
     learners.sendSnapshot(coordinator.database, zxid: zxid.rawValue, to: learner)
   }
 

@@ -31,6 +31,10 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
 
   /// Transactions in the log and not in the tree, oldest first.
   var unapplied = RingQueue<Proposal>()
+  /// Transactions on their way to our disk, oldest first, with their times.
+  var unflushed = RingQueue<(zxid: Int64, time: Int64)>()
+  /// What this server counts of its part in the ensemble.
+  var quorum = QuorumStatistics()
   /// The leader's own, as they were made, so that they need not be read again.
   var proposed = RingQueue<Txn>()
   /// Syncs of clients here that the leader has not answered, oldest first.
@@ -82,10 +86,11 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     links = ElectionLinks(config, on: loop)
     learners = LearnerListener(
       at: try Self.address(config, \.quorumPort), on: group, maxData: maxData,
-      tls: config.security.quorumTLS)
+      tls: config.security.quorumTLS, tuning: config.peers)
     leader = LeaderLink(
       on: loop, durable: last, maxData: maxData,
-      extendedTypes: config.extendedTypesEnabled, tls: config.security.quorumTLS.client)
+      extendedTypes: config.extendedTypesEnabled, tls: config.security.quorumTLS.client,
+      tuning: config.peers)
     try settleEpochs(epochs)
     try listenForVotes(at: try Self.address(config, \.electionPort))
     connect()
@@ -150,13 +155,21 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
       handle(.notification(Notification(message), from: sender))
     }
     learners.onConnected = { [unowned self] in handle(.learnerConnected($0)) }
-    learners.onPacket = { [unowned self] in handle(.learnerPacket($0, $1)) }
+    learners.onPacket = { [unowned self] learner, packet in
+      measure(packet, from: learner)
+      handle(.learnerPacket(learner, packet))
+    }
+    learners.onStreams = { [unowned self] in quorum.snapshotsUnderWay.add(Int64($0)) }
     learners.onDisconnected = { [unowned self] in handle(.learnerDisconnected($0)) }
     leader.onConnected = { [unowned self] in handle(.leaderConnected) }
-    leader.onPacket = { [unowned self] in handle(.leaderPacket($0)) }
+    leader.onPacket = { [unowned self] packet in
+      measure(packet)
+      handle(.leaderPacket(packet))
+    }
     leader.onSnapshot = { [unowned self] in install($0) }
     leader.onDisconnected = { [unowned self] in handle(.leaderDisconnected) }
     store.onFlushed = { [unowned self] zxid in
+      measureFlush(through: zxid)
       leader.flushed(Zxid(rawValue: zxid))
       handle(.flushed(Zxid(rawValue: zxid)))
     }
@@ -260,7 +273,14 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     handle(.revalidate(session: session, timeoutMs: timeoutMs))
   }
 
-  func resetStatistics() { proposalSizes = (-1, -1, -1) }
+  var keepsLog: Bool { peer.keepsLog }
+
+  func resetStatistics() {
+    let (unavailableSince, syncSince) = (quorum.unavailableSince, quorum.syncSince)
+    quorum = QuorumStatistics()
+    (quorum.unavailableSince, quorum.syncSince) = (unavailableSince, syncSince)
+    proposalSizes = (-1, -1, -1)
+  }
 
   var status: ReplicationStatus {
     let mode: ReplicationStatus.Mode =
@@ -283,6 +303,7 @@ final class EnsembleDriver: Replicator, @unchecked Sendable {  // confined to `l
     status.syncedFollowers = counts.all - counts.observers
     status.syncedObservers = counts.observers
     status.leader = peer.leaderID.map { Int64($0.rawValue) }
+    status.nonVotingFollowers = peer.nonVotingFollowers
     status.pendingSyncs = syncs.count
     status.quorumSize = peer.membership.ensemble.voters.count
     status.proposalSizes = proposalSizes

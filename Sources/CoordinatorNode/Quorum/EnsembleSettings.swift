@@ -1,5 +1,6 @@
 // The ensemble that `zoo.cfg` describes, in the machine's terms.
 
+import Platform
 import Zab
 
 extension CoordinatorConfig {
@@ -23,6 +24,10 @@ extension CoordinatorConfig {
     configuration.maxConcurrentSnapshots = peers.maxConcurrentSnapshots
     configuration.maxConcurrentDiffs = peers.maxConcurrentDiffs
     configuration.forcesSnapshots = peers.forcesSnapshots
+    configuration.observerKeepsLog = peers.observerKeepsLog
+    configuration.observerElectionDelayMs = peers.observerElectionDelayMs
+    configuration.observerReconnectDelayMs = peers.observerReconnectDelayMs
+    configuration.seed = SystemRandom.seed()
     return configuration
   }
 

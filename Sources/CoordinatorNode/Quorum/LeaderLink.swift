@@ -14,6 +14,8 @@ final class LeaderLink {
   private let maxData: Int
   private let tls: TLSContext?
   private let extendedTypes: Bool
+  private let noDelay: Bool
+  private var tracker: PacketTracker
   private var connection: Connection?
   private var gate: DurabilityGate
   /// A snapshot is coming in; packets follow behind it.
@@ -34,8 +36,11 @@ final class LeaderLink {
   private static let maxUnconsumed = 64 << 20
 
   init(
-    on loop: EventLoop, durable: Zxid, maxData: Int, extendedTypes: Bool, tls: TLSContext?
+    on loop: EventLoop, durable: Zxid, maxData: Int, extendedTypes: Bool, tls: TLSContext?,
+    tuning: PeerTuning
   ) {
+    noDelay = tuning.followerNoDelay
+    tracker = PacketTracker(limit: tuning.trackedPackets)
     self.tls = tls
     self.loop = loop
     self.maxData = maxData
@@ -58,6 +63,8 @@ final class LeaderLink {
       var limits = ConnectionLimits()
       limits.maxFrameBytes = max(self.maxData + (1 << 20), Self.maxUnconsumed)
       limits.connectTimeoutMs = timeoutMs
+      limits.noDelay = self.noDelay
+      limits.keepAlive = false
       self.connection = Connection.connect(
         to: address, on: self.loop, .stream(self), limits: limits, tls: self.tls,
         host: member.host)
@@ -71,6 +78,7 @@ final class LeaderLink {
     snapshot = nil
     let former = connection
     connection = nil
+    if let former { tracker.dump(former.peer) }
     former?.close(.local("leader given up"))
   }
 
@@ -84,6 +92,7 @@ final class LeaderLink {
 
   private func write(_ packet: QuorumPacket) {
     guard let connection else { return }
+    tracker.noteSent(packet.type, at: loop.wallNow)
     packet.write(to: &connection.output)
   }
 
@@ -145,6 +154,7 @@ extension LeaderLink: StreamHandler {
         in: bytes, at: position, maxData: maxData)
       {
         position = end
+        tracker.noteReceived(packet.type, at: loop.wallNow)
         onPacket?(packet)
       } else {
         break
@@ -158,6 +168,7 @@ extension LeaderLink: StreamHandler {
     self.connection = nil
     gate.dropAll()
     snapshot = nil
+    tracker.dump(connection.peer)
     // A leader that does not listen yet is nothing to talk about.
     if connection.receivedBytes > 0 {
       CoordinatorLog.quorum.info("disconnected from the leader", ["reason": reason])

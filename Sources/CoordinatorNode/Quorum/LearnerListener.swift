@@ -12,7 +12,11 @@ import Znodes
 final class LearnerListener {
   private final class Context {
     let id: LearnerID
-    init(_ id: LearnerID) { self.id = id }
+    var tracker: PacketTracker
+    init(_ id: LearnerID, trackedPackets: Int) {
+      self.id = id
+      tracker = PacketTracker(limit: trackedPackets)
+    }
   }
 
   private let address: SocketAddress
@@ -20,6 +24,7 @@ final class LearnerListener {
   private let loop: EventLoop
   private let limits: ConnectionLimits
   private let maxData: Int
+  private let trackedPackets: Int
   private let tls: QuorumTLS
   private var server: Server?
   private var isWanted = false
@@ -36,8 +41,14 @@ final class LearnerListener {
   var onConnected: ((LearnerID) -> Void)?
   var onPacket: ((LearnerID, QuorumPacket) -> Void)?
   var onDisconnected: ((LearnerID) -> Void)?
+  /// Called when a snapshot begins to leave and when it has left, with how many are under way.
+  var onStreams: ((Int) -> Void)?
 
-  init(at address: SocketAddress, on group: EventLoopGroup, maxData: Int, tls: QuorumTLS) {
+  init(
+    at address: SocketAddress, on group: EventLoopGroup, maxData: Int, tls: QuorumTLS,
+    tuning: PeerTuning
+  ) {
+    trackedPackets = tuning.trackedPackets
     self.tls = tls
     self.address = address
     self.group = group
@@ -47,6 +58,8 @@ final class LearnerListener {
     limits.maxFrameBytes = maxData + (1 << 20)
     // A learner that is slow to take its snapshot still has to be listened to.
     limits.highWaterBytes = Int.max
+    limits.noDelay = tuning.leaderNoDelay
+    limits.keepAlive = false
     self.limits = limits
   }
 
@@ -86,11 +99,14 @@ final class LearnerListener {
   /// Ends a learner's connection; nothing more is heard of it.
   func close(_ id: LearnerID) {
     streams[id] = nil
-    learners.removeValue(forKey: id)?.close(.local("closed by the leader"))
+    guard let connection = learners.removeValue(forKey: id) else { return }
+    (connection.context as? Context)?.tracker.dump(connection.peer)
+    connection.close(.local("closed by the leader"))
   }
 
   func send(_ packet: QuorumPacket, to id: LearnerID) {
     guard let connection = learners[id] else { return }
+    (connection.context as? Context)?.tracker.noteSent(packet.type, at: loop.wallNow)
     if streams[id] != nil {
       streams[id]?.waiting.append(packet)
     } else {
@@ -107,8 +123,10 @@ final class LearnerListener {
   /// bytes, and does not hold up the clients of this server.
   func sendSnapshot(_ database: Database, zxid: Int64, to id: LearnerID) {
     guard let connection = learners[id] else { return }
+    (connection.context as? Context)?.tracker.noteSent(.snap, at: loop.wallNow)
     QuorumPacket(.snap, zxid: zxid).write(to: &connection.output)
     streams[id] = SnapshotStream(writer: SnapshotWriter(database))
+    onStreams?(streams.count)
     sendPiece(to: id)
   }
 
@@ -121,6 +139,7 @@ final class LearnerListener {
     {
       connection.output.writeJuteString(LeaderLink.signature)
       for packet in stream.waiting { packet.write(to: &connection.output) }
+      onStreams?(streams.count)
       return
     }
     streams[id] = stream
@@ -141,7 +160,7 @@ extension LearnerListener: StreamHandler {
     guard isWanted else { return connection.close(.local("not leading")) }
     accepted += 1
     let id = LearnerID(accepted)
-    connection.context = Context(id)
+    connection.context = Context(id, trackedPackets: trackedPackets)
     learners[id] = connection
     onConnected?(id)
   }
@@ -155,6 +174,7 @@ extension LearnerListener: StreamHandler {
         in: UnsafeRawBufferPointer(bytes), at: position, maxData: maxData)
     {
       position = end
+      (connection.context as? Context)?.tracker.noteReceived(packet.type, at: loop.wallNow)
       onPacket?(id, packet)
     }
     return position
@@ -165,6 +185,7 @@ extension LearnerListener: StreamHandler {
     learners[id] = nil
     streams[id] = nil
     CoordinatorLog.quorum.info("learner disconnected", ["reason": reason])
+    (connection.context as? Context)?.tracker.dump(connection.peer)
     onDisconnected?(id)
   }
 }

@@ -26,6 +26,10 @@ struct SASLSettings: Sendable {
       let section = settings.text("sasl.serverconfig") ?? "Server"
       do throws(JAASFile.Mistake) {
         users = try JAASFile(at: path).users(of: section)
+        // The user whom every SASL entry of ACLs matches may have its password here.
+        if let password = settings.text("SASLAuthenticationProvider.superPassword") {
+          users?["super"] = password
+        }
       } catch {
         throw settings.error(error.reason, fileKey)
       }

@@ -81,7 +81,9 @@ private struct TLSReader {
     }
     tls.cipherSuites = settings.list(prefix + "ciphersuites")
     tls.verifiesServerName = settings.bool(prefix + "hostnameVerification")
-    if tls.verifiesServerName { tls.clientNames = clientNames }
+    if tls.verifiesServerName, settings.bool(prefix + "clientHostnameVerification") {
+      tls.clientNames = clientNames
+    }
     tls.handshakeTimeoutMs = settings.int64(prefix + "handshakeDetectionTimeoutMillis")
     // Unless told otherwise ZooKeeper wants to know its clients.
     let wish = settings.text(prefix + "clientAuth")?.lowercased() ?? "need"

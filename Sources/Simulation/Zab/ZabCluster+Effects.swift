@@ -72,6 +72,12 @@ extension ZabCluster {
       if sabotage == .entersEpochBeforeFlush, !servers[index].isServing {
         step(index, .flushed(proposal.zxid))
       }
+    case .hold(let proposal):
+      servers[index].unapplied.append(proposal)
+    case .dropHeld:
+      servers[index].unapplied = []
+    case .saveTree(let zxid):
+      saveTree(index, at: zxid)
     case .truncate(let zxid):
       truncate(index, to: zxid)
     case .commit(let proposal):
@@ -124,6 +130,15 @@ extension ZabCluster {
     servers[index].disk.log.truncate { $0.zxid <= zxid }
     servers[index].tree.removeAll { $0.zxid > zxid }
     servers[index].unapplied.removeAll { $0.zxid > zxid }
+    servers[index].gate.reset(durable: zxid)
+  }
+
+  /// An observer that kept no log is to vote: all it has becomes a snapshot.
+  private mutating func saveTree(_ index: Int, at zxid: Zxid) {
+    trace.note(now, "\(servers[index].id) saves its tree at \(zxid)")
+    guard sabotage != .votesWithoutLog else { return }
+    servers[index].disk.snapshot = (zxid, servers[index].tree)
+    servers[index].disk.log.removeAll()
     servers[index].gate.reset(durable: zxid)
   }
 

@@ -44,6 +44,8 @@ public struct ZabCluster {
   var connectAttempts = 0
   /// Whether something before every server takes connections for it, also while it does not listen.
   var isProxied = false
+  /// Whether observers keep logs; otherwise they have pauses as well, as a large fleet would.
+  var observersKeepLogs = true
   /// Whether the ensemble may be changed while it runs.
   let isChangeable: Bool
   /// Reconfigurations that a leader has committed.
@@ -55,10 +57,11 @@ public struct ZabCluster {
   ///   - spares: Servers that are in no configuration at first, and know of the others.
   public init(
     servers count: Int, observers: Int = 0, spares: Int = 0, seed: UInt64,
-    isChangeable: Bool = false, sabotage: ZabSabotage? = nil, recording: Bool = false,
-    starting: Bool = true
+    isChangeable: Bool = false, observersKeepLogs: Bool = true, sabotage: ZabSabotage? = nil,
+    recording: Bool = false, starting: Bool = true
   ) {
     self.isChangeable = isChangeable
+    self.observersKeepLogs = observersKeepLogs
     let members = (1...(count + observers)).map { id in
       var member = Self.member(id)
       member.isObserver = id > count
@@ -116,6 +119,12 @@ public struct ZabCluster {
         disk.config, next: disk.nextConfig, isChangeable: isChangeable),
       timing: timing)
     configuration.commitLogCount = 20
+    configuration.observerKeepsLog = observersKeepLogs
+    if !observersKeepLogs {
+      configuration.observerElectionDelayMs = 50
+      configuration.observerReconnectDelayMs = 30
+      configuration.seed = UInt64(index * 1000 + servers[index].life)
+    }
     let recent = tree.filter { $0.zxid > disk.snapshot.zxid }
     servers[index].peer = Peer(
       configuration, epochs: disk.epochs, lastProcessed: last, recent: recent)

@@ -6,6 +6,7 @@ import ZooKeeperProtocol
 //
 //     servers 3          an ensemble of so many, none of them up
 //     servers 3 1 1      one that may be changed: voters, observers, servers that are not in it
+//     observers-without-log   observers that are started from here on keep no log
 //     start 1 2 3        starts servers from their disks
 //     crash 3            ends servers; what they had not flushed is lost
 //     run 500            lets so many milliseconds pass
@@ -58,6 +59,8 @@ public struct ZabScenario {
       if cluster?.reconfigure(to: Array(words.dropFirst())) != true { return ["refused"] }
     case "heal":
       cluster?.network.healAll()
+    case "observers-without-log":
+      cluster?.observersKeepLogs = false
     case "proxied":
       cluster?.isProxied = true
     case "slow-disk":

@@ -75,4 +75,6 @@ public enum ZabSabotage: CaseIterable, Sendable {
   /// While it is brought up to date, takes what it has logged for durable: enters the epoch first
   /// and has the transactions on disk later.
   case entersEpochBeforeFlush
+  /// Begins to vote with what it has only ever had in memory.
+  case votesWithoutLog
 }

@@ -27,10 +27,14 @@ extension ZabCluster {
     let size = random.next() % 4 == 0 ? 5 : 3
     let observers = Int(random.next() % 3) / 2
     let isChangeable = random.next() % 2 == 0
+    let spares = isChangeable ? Int(random.next() % 2) : 0
+    let chance = random.next()
+    let isProxied = random.next() % 4 == 0
     var cluster = ZabCluster(
-      servers: size, observers: observers, spares: isChangeable ? Int(random.next() % 2) : 0,
-      seed: random.next(), isChangeable: isChangeable, sabotage: sabotage, recording: recording)
-    cluster.isProxied = random.next() % 4 == 0
+      servers: size, observers: observers, spares: spares, seed: chance,
+      isChangeable: isChangeable, observersKeepLogs: random.next() % 2 == 0, sabotage: sabotage,
+      recording: recording)
+    cluster.isProxied = isProxied
     if isChangeable { cluster.schedule(.reconfigure, inMs: 600) }
     cluster.schedule(.client, inMs: 10)
     cluster.schedule(.fault, inMs: 400)
