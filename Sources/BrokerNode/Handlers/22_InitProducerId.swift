@@ -2,8 +2,8 @@
 ///
 /// Gives a producer its id and epoch. An idempotent producer gets a new id with epoch 0, whatever
 /// it had. A transactional one gets the id of its transactional id under the next epoch, which
-/// fences whoever used it before; a transaction that is open is aborted first (CONCURRENT_TRANSACTIONS
-/// until then).
+/// fences whoever used it before; a transaction that is open is aborted first, and until then the
+/// answer is CONCURRENT_TRANSACTIONS.
 /// - Version 3: the producer may name the id and epoch it had, to go on after an error (KIP-360).
 /// - Version 4 is the first whose clients know PRODUCER_FENCED; before, INVALID_PRODUCER_EPOCH.
 import KafkaMessages
