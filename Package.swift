@@ -159,7 +159,8 @@ let modules: [Module] = [
       "Values", "Bytes", "Containers", "Platform", "Telemetry", "Settings", "Transport", "Records",
       "Compression", "LogStorage", "KafkaProtocol", "KafkaMessages", "KafkaRecords", "KafkaClient",
       "ZooKeeperProtocol", "ZooKeeperClient", "LocalCluster", "Drills", "Benchmarks",
-      "Cryptography", "Metadata", "MetadataLog", "Raft", "ClusterSimulation",
+      "Cryptography", "Metadata", "MetadataLog", "Raft", "ClusterSimulation", "Control",
+      "Authorization",
     ]),
   // 6 executables
   Module(

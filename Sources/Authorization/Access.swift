@@ -13,10 +13,14 @@ public struct AccessDenial: Sendable, CustomStringConvertible {
   public var name: String
   /// The request's name.
   public var request: String
+  /// Whether the line is one of AclAuthorizer, see `StandardAuthorizer.isAclAuthorizer`.
+  public var isAclAuthorizer = false
 
   /// In the words that log scanners look for.
   public var description: String {
-    "Principal = \(principal) is Denied operation = \(operation.name) from host = \(host) "
+    let what =
+      isAclAuthorizer ? "Operation = \(operation.pascalName)" : "operation = \(operation.name)"
+    return "Principal = \(principal) is Denied \(what) from host = \(host) "
       + "on resource = \(type.name):LITERAL:\(name) for request = \(request)"
   }
 }
@@ -60,7 +64,7 @@ public struct Access: Sendable {
       onDenial(
         AccessDenial(
           principal: principal, host: host, operation: operation, type: type, name: name,
-          request: request))
+          request: request, isAclAuthorizer: authorizer.isAclAuthorizer))
     }
     return isAllowed
   }

@@ -83,6 +83,25 @@ extension UpdateRaftVoterRequest: ClusterGuardedRequest {
 }
 extension UpdateRaftVoterResponse: ErrorCodeResponse {}
 
+// MARK: Between servers of ZooKeeper mode
+
+extension LeaderAndIsrRequest: ClusterGuardedRequest {
+  public static var neededOperation: AclOperation { .clusterAction }
+}
+extension LeaderAndIsrResponse: ErrorCodeResponse {}
+extension StopReplicaRequest: ClusterGuardedRequest {
+  public static var neededOperation: AclOperation { .clusterAction }
+}
+extension StopReplicaResponse: ErrorCodeResponse {}
+extension UpdateMetadataRequest: ClusterGuardedRequest {
+  public static var neededOperation: AclOperation { .clusterAction }
+}
+extension UpdateMetadataResponse: ErrorCodeResponse {}
+extension ControlledShutdownRequest: ClusterGuardedRequest {
+  public static var neededOperation: AclOperation { .clusterAction }
+}
+extension ControlledShutdownResponse: ErrorCodeResponse {}
+
 // MARK: Administration
 
 extension AddRaftVoterRequest: ClusterGuardedRequest {

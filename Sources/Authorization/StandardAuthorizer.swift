@@ -27,6 +27,11 @@ public enum AclOperation: Int8, CaseIterable, Sendable {
     }
   }
 
+  /// As AclAuthorizer names it in audit lines and in znodes: `ClusterAction`.
+  var pascalName: String {
+    name.split(separator: "_").map { $0.prefix(1) + $0.dropFirst().lowercased() }.joined()
+  }
+
   /// Whether permission for this operation is permission for `wanted` too. Holds for what allows
   /// only: who must not read may still be told that there is a topic.
   func implies(_ wanted: AclOperation) -> Bool {
@@ -90,9 +95,16 @@ public struct StandardAuthorizer: Sendable {
   /// `allow.everyone.if.no.acl.found`
   public var allowsWithoutEntries: Bool
 
-  public init(superUsers: Set<String> = [], allowsWithoutEntries: Bool = false) {
+  /// Whether it stands where Kafka has AclAuthorizer, the authorizer of ZooKeeper mode: that one's
+  /// rules are the same but for resources of any name, and its audit lines are written otherwise.
+  public var isAclAuthorizer: Bool
+
+  public init(
+    superUsers: Set<String> = [], allowsWithoutEntries: Bool = false, isAclAuthorizer: Bool = false
+  ) {
     self.superUsers = superUsers
     self.allowsWithoutEntries = allowsWithoutEntries
+    self.isAclAuthorizer = isAclAuthorizer
   }
 
   /// - Parameters:
@@ -124,8 +136,13 @@ public struct StandardAuthorizer: Sendable {
     _ principal: String, from host: String, _ operation: AclOperation, of type: ResourceType,
     by image: AccessControlImage
   ) -> Bool {
+    if superUsers.contains(principal) { return true }
     // A name that stands for all names: those who may do everything need no entry.
-    if allows(principal, from: host, operation, on: type, "hardcode", by: image) { return true }
+    if !isAclAuthorizer,
+      allows(principal, from: host, operation, on: type, "hardcode", by: image)
+    {
+      return true
+    }
     let matching = image.ids.compactMap { image[$0] }.filter { entry in
       entry.resourceType == type.rawValue && Self.concerns(entry, principal, host)
         && (entry.operation == operation.rawValue || entry.operation == AclOperation.all.rawValue)
@@ -136,6 +153,7 @@ public struct StandardAuthorizer: Sendable {
       $0.patternType == ResourcePattern.literal && $0.resourceName == ResourcePattern.wildcard
     }
     if isDeniedAll { return false }
+    if isAclAuthorizer, allowsWithoutEntries { return true }
     return allowed.contains { entry in
       if entry.patternType == ResourcePattern.literal,
         entry.resourceName == ResourcePattern.wildcard

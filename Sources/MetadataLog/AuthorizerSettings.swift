@@ -7,6 +7,7 @@ extension StandardAuthorizer {
   public init?(_ settings: BrokerConfig.Authorization) {
     guard settings.isEnabled else { return nil }
     self.init(
-      superUsers: settings.superUsers, allowsWithoutEntries: settings.allowsWithoutEntries)
+      superUsers: settings.superUsers, allowsWithoutEntries: settings.allowsWithoutEntries,
+      isAclAuthorizer: settings.isAclAuthorizer)
   }
 }

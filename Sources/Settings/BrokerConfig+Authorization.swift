@@ -5,32 +5,46 @@ extension BrokerConfig {
     public static let standardAuthorizer =
       "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
     /// Its sibling of ZooKeeper mode.
-    private static let aclAuthorizer = "kafka.security.authorizer.AclAuthorizer"
+    public static let aclAuthorizer = "kafka.security.authorizer.AclAuthorizer"
 
+    /// Whether the authorizer is AclAuthorizer, which keeps entries in znodes.
+    public let isAclAuthorizer: Bool
     /// Whether access control lists are enforced.
     public let isEnabled: Bool
     /// Principals as text, `User:admin`.
     public let superUsers: Set<String>
     public let allowsWithoutEntries: Bool
 
-    /// - Throws: `SettingsError` for a class that is not known here, and in ZooKeeper mode for any:
-    ///   a cluster must not seem to be guarded when it is not.
+    /// - Throws: `SettingsError` for a class that is not known here, or is that of the other mode.
     init(_ values: ConfigValues, isKRaft: Bool) throws(SettingsError) {
       let name = (values.text("authorizer.class.name") ?? "").trimmed
       isEnabled = !name.isEmpty
+      isAclAuthorizer = name == Self.aclAuthorizer
       allowsWithoutEntries = values.bool("allow.everyone.if.no.acl.found")
       superUsers = try Self.principals(values.text("super.users") ?? "")
       guard isEnabled else { return }
-      guard name == Self.standardAuthorizer, isKRaft else {
-        let reason: String
-        if !isKRaft {
-          reason = "access control lists are enforced in KRaft mode only: remove this key"
-        } else if name == Self.aclAuthorizer {
-          reason = "is for ZooKeeper mode; in KRaft mode it is \(Self.standardAuthorizer)"
-        } else {
-          reason = "Java classes cannot be loaded; there is only \(Self.standardAuthorizer)"
-        }
+      let (ours, others) =
+        isKRaft
+        ? (Self.standardAuthorizer, Self.aclAuthorizer)
+        : (Self.aclAuthorizer, Self.standardAuthorizer)
+      guard name == ours else {
+        let reason =
+          name == others
+          ? "is for the other mode; in \(isKRaft ? "KRaft" : "ZooKeeper") mode it is \(ours)"
+          : "Java classes cannot be loaded; there is only \(ours)"
         throw SettingsError(reason, key: "authorizer.class.name", value: name)
+      }
+    }
+
+    /// AclAuthorizer can keep its entries in another ensemble than the cluster's, which is not done
+    /// here: a broker that read them elsewhere would guard nothing.
+    /// - Throws: `SettingsError` naming the first of the keys `authorizer.zookeeper.…`.
+    func checkStore(_ sources: SettingSources) throws(SettingsError) {
+      guard isAclAuthorizer else { return }
+      for setting in sources.settings where setting.key.hasPrefix("authorizer.zookeeper.") {
+        throw SettingsError(
+          "access control entries are kept where zookeeper.connect says: remove this key",
+          key: setting.key)
       }
     }
 

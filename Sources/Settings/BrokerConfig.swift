@@ -66,6 +66,7 @@ public struct BrokerConfig: Sendable {
     metrics = Metrics(values)
     let isKRaft = quorum.isBroker || quorum.isController
     authorization = try Authorization(values, isKRaft: isKRaft)
+    try authorization.checkStore(sources)
     clientQuotas = ClientQuotas(values)
     clientTelemetry = try ClientTelemetry(values, isKRaft: isKRaft)
     delegationTokens = try DelegationTokens(values, isKRaft: isKRaft)

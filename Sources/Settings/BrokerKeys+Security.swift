@@ -6,7 +6,7 @@ extension ConfigTable {
     allow.everyone.if.no.acl.found bool false * fixed medium +
       Whether a resource that no entry is about is everybody's.
     authorizer.class.name string "" * fixed low +
-      Who enforces access control lists: StandardAuthorizer, or nobody.
+      Who enforces access control lists: AclAuthorizer, in KRaft mode StandardAuthorizer; or nobody.
     connection.failed.authentication.delay.ms int 100 0.. fixed low -
       connections do not authenticate yet, so none can fail to
     connections.max.reauth.ms long 0 * fixed medium -

@@ -146,4 +146,29 @@ enum Permission: Int8 {
     #expect(allowsAny([prefixed, entry(.deny, "User:alice", .write, .topic, "orders")]))
     #expect(!allowsAny([entry(.allow, "User:alice", .read, .topic, "orders")]))
   }
+
+  /// AclAuthorizer differs from StandardAuthorizer where entries are about others' resources.
+  @Test func anyResourceInZooKeeperMode() {
+    let others = [entry(.allow, "User:bob", .write, .topic, "*")]
+    func allowsAny(_ entries: [AccessControlEntryRecord], isAclAuthorizer: Bool) -> Bool {
+      StandardAuthorizer(allowsWithoutEntries: true, isAclAuthorizer: isAclAuthorizer).allowsAny(
+        "User:alice", from: "h", .write, of: .topic, by: image(entries).accessControl)
+    }
+    #expect(allowsAny(others, isAclAuthorizer: true))
+    #expect(!allowsAny(others, isAclAuthorizer: false))
+    let denied = [entry(.deny, "User:alice", .write, .topic, "*")]
+    #expect(!allowsAny(denied, isAclAuthorizer: true))
+  }
+
+  @Test func auditLinesOfBothAuthorizers() {
+    func line(_ isAclAuthorizer: Bool) -> String {
+      AccessDenial(
+        principal: "User:a", host: "h", operation: .clusterAction, type: .cluster,
+        name: "kafka-cluster", request: "StopReplica", isAclAuthorizer: isAclAuthorizer
+      ).description
+    }
+    let rest = "from host = h on resource = Cluster:LITERAL:kafka-cluster for request = StopReplica"
+    #expect(line(true) == "Principal = User:a is Denied Operation = ClusterAction \(rest)")
+    #expect(line(false) == "Principal = User:a is Denied operation = CLUSTER_ACTION \(rest)")
+  }
 }

@@ -165,4 +165,20 @@ import Values
       try BrokerConfig.validateDynamic(["message.max.bytes": "3", "x.y": "1"], isPerBroker: false)
     }
   }
+
+  /// Each mode has its own authorizer, and a cluster must not seem to be guarded when it is not.
+  @Test func authorizersOfBothModes() throws {
+    let zooKeeper = "zookeeper.connect=h:1\nauthorizer.class.name="
+    let ours = BrokerConfig.Authorization.aclAuthorizer
+    let guarded = try config(zooKeeper + ours + "\nsuper.users=User:a;User:b")
+    #expect(guarded.authorization.isEnabled && guarded.authorization.isAclAuthorizer)
+    #expect(guarded.authorization.superUsers == ["User:a", "User:b"])
+    for text in [
+      zooKeeper + BrokerConfig.Authorization.standardAuthorizer, zooKeeper + "com.example.Mine",
+      zooKeeper + ours + "\nauthorizer.zookeeper.url=other:2181",
+    ] {
+      #expect(throws: SettingsError.self) { try config(text) }
+    }
+    #expect(try !config("zookeeper.connect=h:1").authorization.isEnabled)
+  }
 }

@@ -42,6 +42,10 @@ protocol ControllerService: AnyObject, Sendable {
   func alterClientQuotas(
     _ request: AlterClientQuotasRequest,
     reply: @escaping @Sendable (AlterClientQuotasResponse) -> Void)
+  func createAcls(
+    _ request: CreateAclsRequest, reply: @escaping @Sendable (CreateAclsResponse) -> Void)
+  func deleteAcls(
+    _ request: DeleteAclsRequest, reply: @escaping @Sendable (DeleteAclsResponse) -> Void)
   func alterConfigs(
     _ request: AlterConfigsRequest, version: Int16,
     reply: @escaping @Sendable (AlterConfigsResponse) -> Void)

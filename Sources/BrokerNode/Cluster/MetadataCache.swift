@@ -104,6 +104,29 @@ final class MetadataCache: Sendable {
     }
   }
 
+  /// Replaces the access control entries about resources.
+  func setAcls(_ lists: [StoredAcls]) {
+    guard !lists.isEmpty else { return }
+    var wanted: [AclZnode.Resource: Set<AccessControlEntry>] = [:]
+    for list in lists { wanted[list.resource] = Set(list.entries) }
+    state.withLock { state in
+      let image = state.image.accessControl
+      for id in image.ids {
+        guard let entry = image[id], let list = wanted[AclZnode.Resource(entry)],
+          !list.contains(entry)
+        else { continue }
+        state.image.apply(.removeAccessControlEntry(.init { $0.id = id }))
+      }
+      var random = SystemRandom()
+      for entry in lists.flatMap(\.entries) where !image.contains(entry) {
+        // Znodes have no ids for entries; the image has.
+        var record = entry.record
+        record.id = Uuid.random(using: &random)
+        state.image.apply(.accessControlEntry(record))
+      }
+    }
+  }
+
   private static func record(
     _ resource: ConfigResource, _ key: String, _ value: String?
   ) -> MetadataRecord {

@@ -1,20 +1,29 @@
 /// The controller as request handlers see it: wire requests in, wire responses out.
 ///
 /// `ZooKeeperControllerService+….swift` have the APIs by subject.
+import Authorization
 import Control
 import KafkaMessages
 import KafkaProtocol
+import KafkaTransport
 import Metadata
+import Platform
 import Values
 
 final class ZooKeeperControllerService: ControllerService {
   let runner: ControllerRunner
   let configs: ConfigWriter
   let services: BrokerServices
+  /// Opened on the session's loop only; nil without an authorizer.
+  let acls: Unchecked<AclWriter>?
 
-  init(runner: ControllerRunner, configs: ConfigWriter, services: BrokerServices) {
+  init(
+    runner: ControllerRunner, configs: ConfigWriter, acls: Unchecked<AclWriter>?,
+    services: BrokerServices
+  ) {
     self.runner = runner
     self.configs = configs
+    self.acls = acls
     self.services = services
   }
 
@@ -128,6 +137,26 @@ final class ZooKeeperControllerService: ControllerService {
     reply: @escaping @Sendable (AlterClientQuotasResponse) -> Void
   ) {
     runner.loop.execute { [configs] in configs.alterQuotas(request) { reply($0) } }
+  }
+
+  // MARK: Access control
+
+  func createAcls(
+    _ request: CreateAclsRequest, reply: @escaping @Sendable (CreateAclsResponse) -> Void
+  ) {
+    guard let acls else {
+      return reply(request.refused(noAuthorizer, version: 0))
+    }
+    runner.loop.execute { acls.value.create(request) { reply($0) } }
+  }
+
+  func deleteAcls(
+    _ request: DeleteAclsRequest, reply: @escaping @Sendable (DeleteAclsResponse) -> Void
+  ) {
+    guard let acls else {
+      return reply(request.refused(noAuthorizer, version: 0))
+    }
+    runner.loop.execute { acls.value.delete(request) { reply($0) } }
   }
 
   private static func unknown(_ name: String) -> AlterConfig {

@@ -26,6 +26,7 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
   private var services: BrokerServices?
   private var registration: BrokerRegistration?
   private var watcher: ConfigWatcher?
+  private var aclWatcher: AclWatcher?
   private var runner: ControllerRunner?
   static let log = Log("zookeeper")
 
@@ -123,8 +124,16 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
     self.runner = runner
     self.registration = registration
     self.watcher = watcher
+    let acls = services.authorizer.map { _ in
+      AclWatcher(session: session) { [unowned services] in services.metadata.setAcls($0) }
+    }
+    aclWatcher = acls
+    let guarded = Unchecked(acls)
     loop.perform { [self] in
-      session.onWatch { event in watcher.watchFired(event.path) }
+      session.onWatch { event in
+        watcher.watchFired(event.path)
+        guarded.value?.watchFired(event.path)
+      }
       runner.attach()
       runner.register(in: services.metrics.registry)
       if config.failureDetection == .fast {
@@ -134,10 +143,14 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
       session.onSession { [unowned self] event in sessionChanged(event) }
     }
     try blocking { (done: @escaping (StartupError?) -> Void) in watcher.start { done(nil) } }
+    if acls != nil { try blocking { guarded.value?.start($0) } }
     // Before the registration: from then on requests come.
     services.controller = ZooKeeperControllerService(
       runner: runner,
       configs: ConfigWriter(session: session, services: services, watcher: watcher),
+      acls: acls.map {
+        Unchecked(AclWriter(session: session, services: services, watcher: $0))
+      },
       services: services)
     services.brokerEpoch = try blocking { registration.register($0) }
     loop.execute {
@@ -252,6 +265,10 @@ final class ZooKeeperMembership: ClusterMembership, @unchecked Sendable {
       case .success(let epoch):
         services.brokerEpoch = epoch
         watcher.start {}
+        // What is known stays in force when nothing can be read now.
+        aclWatcher?.start { error in
+          if let error { Self.log.error("\(error)") }
+        }
         runner.sessionStarted()
       case .failure(let error):
         // Somebody else has our id: what is here cannot be trusted until he is gone.

@@ -105,5 +105,8 @@ struct ApiTable: Sendable {
     }
   }
 
+  /// Listed or not.
+  var all: [ApiEntry] { entries.compactMap { $0 } }
+
   subscript(api: ApiKey) -> ApiEntry? { entries[Int(api.rawValue)] }
 }

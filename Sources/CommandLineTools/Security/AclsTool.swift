@@ -35,9 +35,13 @@ struct AclsTool: Tool {
         .toggle("--consumer", "What a consumer needs: Read, Describe on --topic, Read on --group."),
         .toggle("--idempotent", "With --producer: IdempotentWrite on the cluster."),
         .toggle("--force", "Ask no questions."),
-        .refused("--authorizer", "entries are changed through --bootstrap-server"),
-        .refused("--authorizer-properties", "entries are changed through --bootstrap-server"),
-        .refused("--zk-tls-config-file", "entries are changed through --bootstrap-server"),
+        .value("--authorizer", "CLASS", "With --authorizer-properties: AclAuthorizer's name."),
+        .value(
+          "--authorizer-properties", "KEY=VALUE", repeatable: true,
+          "zookeeper.connect=HOST:PORT,…: entries are read and changed there, without a broker."),
+        .value(
+          "--zk-tls-config-file", "FILE",
+          "With --authorizer-properties: zookeeper.ssl.* keys of a TLS connection."),
       ])
   }
 
@@ -47,34 +51,46 @@ struct AclsTool: Tool {
       throw SettingsError("exactly one of --list, --add and --remove is needed")
     }
     let arguments = try AclArguments(line)
-    try await AdminSession.with(line) { session in
-      switch actions[0] {
-      case "--add": try await add(arguments, session, console)
-      case "--remove": try await remove(arguments, session, console)
-      default: try await list(arguments, session, console)
+    if let connect = try ZnodeAcls.connectString(line) {
+      try await ZnodeAcls.with(connect, line, console) {
+        try await act(actions[0], arguments, $0, console)
+      }
+    } else {
+      try await AdminSession.with(line) {
+        try await act(actions[0], arguments, $0.admin, console)
       }
     }
     return 0
   }
 
+  private func act(
+    _ action: String, _ arguments: AclArguments, _ store: any AclStore, _ console: Console
+  ) async throws {
+    switch action {
+    case "--add": try await add(arguments, store, console)
+    case "--remove": try await remove(arguments, store, console)
+    default: try await list(arguments, store, console)
+    }
+  }
+
   // MARK: Adding
 
   private func add(
-    _ arguments: AclArguments, _ session: AdminSession, _ console: Console
+    _ arguments: AclArguments, _ store: any AclStore, _ console: Console
   ) async throws {
     for (pattern, entries) in try arguments.additions() {
       console.line("Adding ACLs for resource `\(pattern)`: ")
       show(entries, console)
-      let results = try await session.admin.createAcls(entries.map { $0.creation(of: pattern) })
+      let results = try await store.createAcls(entries.map { $0.creation(of: pattern) })
       for result in results { try result.get() }
     }
-    try await list(arguments, session, console)
+    try await list(arguments, store, console)
   }
 
   // MARK: Removing
 
   private func remove(
-    _ arguments: AclArguments, _ session: AdminSession, _ console: Console
+    _ arguments: AclArguments, _ store: any AclStore, _ console: Console
   ) async throws {
     for (pattern, entries) in try arguments.removals() {
       let question =
@@ -85,9 +101,9 @@ struct AclsTool: Tool {
       guard arguments.isForced || confirms(question, console) else { continue }
       let filters =
         entries.isEmpty ? [pattern.deletion(of: nil)] : entries.map(pattern.deletion(of:))
-      for result in try await session.admin.deleteAcls(filters) { _ = try result.get() }
+      for result in try await store.deleteAcls(filters) { _ = try result.get() }
     }
-    try await list(arguments, session, console)
+    try await list(arguments, store, console)
   }
 
   private func confirms(_ question: String, _ console: Console) -> Bool {
@@ -99,22 +115,22 @@ struct AclsTool: Tool {
   // MARK: Listing
 
   private func list(
-    _ arguments: AclArguments, _ session: AdminSession, _ console: Console
+    _ arguments: AclArguments, _ store: any AclStore, _ console: Console
   ) async throws {
     if arguments.principals.isEmpty {
-      try await list(arguments.patterns, of: nil, session, console)
+      try await list(arguments.patterns, of: nil, store, console)
     }
     for principal in arguments.principals {
       console.line("ACLs for principal `\(principal)`")
-      try await list(arguments.patterns, of: principal, session, console)
+      try await list(arguments.patterns, of: principal, store, console)
     }
   }
 
   private func list(
-    _ patterns: [AclPattern], of principal: String?, _ session: AdminSession, _ console: Console
+    _ patterns: [AclPattern], of principal: String?, _ store: any AclStore, _ console: Console
   ) async throws {
     for filter in patterns.isEmpty ? [AclPattern.any] : patterns {
-      let found = try await session.admin.describeAcls(filter.description(of: principal))
+      let found = try await store.describeAcls(filter.description(of: principal))
       for resource in found {
         let pattern = AclPattern(
           type: resource.resourceType, name: resource.resourceName,

@@ -57,7 +57,7 @@ struct ZooKeeperShellTool: Tool {
     let session = try ShellSession(
       address, timeoutMs: Int32(try line.integer("--session-timeout", in: 1...1_000_000) ?? 30_000),
       limitMs: try line.integer("--timeout", in: 1...600_000) ?? 15_000,
-      tls: try tls(line.value("--zk-tls-config-file")), console)
+      tls: try Self.tls(line.value("--zk-tls-config-file")), console)
     try await session.connect()
     let words = Array(line.operands.dropFirst())
     if !words.isEmpty {
@@ -82,10 +82,11 @@ struct ZooKeeperShellTool: Tool {
     return last == .failed ? 1 : 0
   }
 
-  private func tls(_ file: String?) throws -> TLSContext? {
+  /// - Parameter flag: how the flag is named in complaints.
+  static func tls(_ file: String?, flag: String = "-zk-tls-config-file") throws -> TLSContext? {
     guard let file else { return nil }
     guard let bytes = try FileSystem.readFile(file) else {
-      throw SettingsError("no such file", key: "-zk-tls-config-file", value: file)
+      throw SettingsError("no such file", key: flag, value: file)
     }
     let sources = SettingSources(try Properties(parsing: bytes, file: file))
     do {
@@ -94,7 +95,7 @@ struct ZooKeeperShellTool: Tool {
       }
       return try TLSContext(settings, as: .client)
     } catch {
-      throw SettingsError("\(error)", key: "-zk-tls-config-file", value: file)
+      throw SettingsError("\(error)", key: flag, value: file)
     }
   }
 }

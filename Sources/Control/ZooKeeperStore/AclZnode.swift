@@ -17,6 +17,7 @@ public enum AclZnode {
     "All", "Read", "Write", "Create", "Delete", "Alter", "Describe", "ClusterAction",
     "DescribeConfigs", "AlterConfigs", "IdempotentWrite", "CreateTokens", "DescribeTokens",
   ]
+  private static let permissions = ["Deny", "Allow"]
 
   public struct Resource: Hashable, Sendable {
     public static let literal: Int8 = 3
@@ -48,14 +49,9 @@ public enum AclZnode {
       return nil
     }
 
-    private func name(in names: [String]) -> String {
-      let index = Int(type) - 2
-      return names.indices.contains(index) ? names[index] : "Unknown"
-    }
-
     public var path: String {
       let root = patternType == Self.literal ? "/kafka-acl" : "/kafka-acl-extended/prefixed"
-      return "\(root)/\(name(in: AclZnode.resourceTypes))/\(name)"
+      return "\(root)/\(AclZnode.name(type, in: AclZnode.resourceTypes))/\(name)"
     }
 
     /// The prefix of the sequential node that announces a change.
@@ -64,23 +60,28 @@ public enum AclZnode {
         ? "/kafka-acl-changes/acl_changes_" : "/kafka-acl-extended-changes/acl_changes_"
     }
 
-    fileprivate var changeType: String { name(in: AclZnode.changeTypes) }
+    fileprivate var changeType: String { AclZnode.name(type, in: AclZnode.changeTypes) }
 
     fileprivate init?(changeType: String, name: String, patternType: Int8) {
-      guard let index = AclZnode.changeTypes.firstIndex(of: changeType) else { return nil }
-      self.init(type: Int8(index + 2), name: name, patternType: patternType)
+      let type = AclZnode.number(changeType, in: AclZnode.changeTypes)
+      guard type > 0 else { return nil }
+      self.init(type: type, name: name, patternType: patternType)
     }
   }
 
-  /// Entries without an id, in the order of the znode.
+  /// Entries without an id, in the order of the znode; nil for what is no such list.
+  ///
+  /// A znode without data has no entries. Names are read in whatever case, as by AclAuthorizer; an
+  /// operation or a permission of a later release is kept as UNKNOWN (0).
   public static func decode(_ data: [UInt8], of resource: Resource) -> [AccessControlEntryRecord]? {
-    guard let entries = (try? JSON(parsing: data))?["acls"]?.array else { return nil }
+    if data.isEmpty { return [] }
+    guard let json = try? JSON(parsing: data), json["version"]?.int32 == version,
+      let entries = json["acls"]?.array
+    else { return nil }
     var records: [AccessControlEntryRecord] = []
     for json in entries {
       guard let principal = json["principal"]?.string, let host = json["host"]?.string,
-        let operation = json["operation"]?.string.flatMap({ operations.firstIndex(of: $0) }),
-        let permission = json["permissionType"]?.string,
-        permission == "Allow" || permission == "Deny"
+        let operation = json["operation"]?.string, let permission = json["permissionType"]?.string
       else { return nil }
       records.append(
         .init {
@@ -89,8 +90,8 @@ public enum AclZnode {
           $0.patternType = resource.patternType
           $0.principal = principal
           $0.host = host
-          $0.operation = Int8(operation + 2)
-          $0.permissionType = permission == "Deny" ? 2 : 3
+          $0.operation = number(operation, in: operations)
+          $0.permissionType = number(permission, in: permissions)
         })
     }
     return records
@@ -98,16 +99,30 @@ public enum AclZnode {
 
   public static func encode(_ entries: [AccessControlEntryRecord]) -> [UInt8] {
     let list = entries.map { entry in
-      let index = Int(entry.operation) - 2
-      let operation = operations.indices.contains(index) ? operations[index] : "Unknown"
-      return JSON.object([
+      JSON.object([
         .init("principal", .string(entry.principal)),
-        .init("permissionType", .string(entry.permissionType == 2 ? "Deny" : "Allow")),
+        .init("permissionType", .string(name(entry.permissionType, in: permissions))),
         .init("host", .string(entry.host)),
-        .init("operation", .string(operation)),
+        .init("operation", .string(name(entry.operation, in: operations))),
       ])
     }
-    return JSON.object([.init("acls", .array(list)), .init("version", .integer(1))]).bytes
+    return JSON.object([
+      .init("acls", .array(list)), .init("version", .integer(Int64(version))),
+    ]).bytes
+  }
+
+  private static let version: Int32 = 1
+
+  /// The number of the wire that a name stands for: 0 for one that is not known.
+  private static func number(_ name: String, in names: [String]) -> Int8 {
+    let wanted = name.uppercased()
+    let index = names.firstIndex(of: name) ?? names.firstIndex { $0.uppercased() == wanted }
+    return index.map { Int8($0 + 2) } ?? 0
+  }
+
+  private static func name(_ number: Int8, in names: [String]) -> String {
+    let index = Int(number) - 2
+    return names.indices.contains(index) ? names[index] : "Unknown"
   }
 
   /// The content of a change notification: text for literal patterns, JSON for others.

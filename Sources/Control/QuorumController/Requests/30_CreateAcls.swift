@@ -20,15 +20,7 @@ extension CreateAclsRequest: ControllerRequest {
     var created: [AccessControlEntry] = []
     for creation in creations {
       do throws(Refusal) {
-        try Self.validate(creation)
-        var record = AccessControlEntryRecord()
-        record.resourceType = creation.resourceType
-        record.resourceName = creation.resourceName
-        record.patternType = creation.resourcePatternType
-        record.principal = creation.principal
-        record.host = creation.host
-        record.operation = creation.operation
-        record.permissionType = creation.permissionType
+        var record = try Self.record(creation)
         let entry = AccessControlEntry(record)
         if !existing.contains(entry), !created.contains(entry) {
           record.id = Uuid.random(using: &machine.random)
@@ -41,6 +33,23 @@ extension CreateAclsRequest: ControllerRequest {
       }
     }
     return .init(records, response)
+  }
+
+  /// An entry that was asked for, without an id.
+  /// - Throws: INVALID_REQUEST for what cannot be an entry.
+  public static func record(
+    _ creation: AclCreation
+  ) throws(Refusal) -> AccessControlEntryRecord {
+    try validate(creation)
+    return .init {
+      $0.resourceType = creation.resourceType
+      $0.resourceName = creation.resourceName
+      $0.patternType = creation.resourcePatternType
+      $0.principal = creation.principal
+      $0.host = creation.host
+      $0.operation = creation.operation
+      $0.permissionType = creation.permissionType
+    }
   }
 
   private static func validate(_ creation: AclCreation) throws(Refusal) {
@@ -72,7 +81,7 @@ extension CreateAclsRequest: ControllerRequest {
         + "the principal type from the principal name)")
   }
 
-  private static func result(_ refusal: Refusal) -> CreateAclsResponse.AclCreationResult {
+  public static func result(_ refusal: Refusal) -> CreateAclsResponse.AclCreationResult {
     .init {
       $0.errorCode = refusal.code.rawValue
       $0.errorMessage = refusal.message
@@ -114,7 +123,7 @@ extension DeleteAclsRequest: ControllerRequest {
     return .init(records, response)
   }
 
-  private static func matching(
+  public static func matching(
     _ entry: AccessControlEntry
   ) -> DeleteAclsResponse.DeleteAclsMatchingAcl {
     .init {
@@ -129,7 +138,7 @@ extension DeleteAclsRequest: ControllerRequest {
     }
   }
 
-  private static func failure(_ refusal: Refusal) -> DeleteAclsResponse.DeleteAclsFilterResult {
+  public static func failure(_ refusal: Refusal) -> DeleteAclsResponse.DeleteAclsFilterResult {
     .init {
       $0.errorCode = refusal.code.rawValue
       $0.errorMessage = refusal.message

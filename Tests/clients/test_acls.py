@@ -1,5 +1,6 @@
-"""Access control lists in KRaft mode: what is stored, listed, enforced, and what survives."""
+"""Access control lists in both modes: what is stored, listed, enforced, and what survives."""
 
+import json
 import subprocess
 
 import pytest
@@ -10,24 +11,30 @@ from confluent_kafka.admin import (
 
 from harness import BIN, Cluster, wait_until
 
+STANDARD = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
 AUTHORIZER = {
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "authorizer.class.name": STANDARD,
     # Every connection is anonymous: what no entry is about must stay open for the servers.
     "allow.everyone.if.no.acl.found": "true", "super.users": "User:admin;User:CN=a,O=b"}
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("guarded"), mode="kraft",
-                 settings=AUTHORIZER) as cluster:
+def guarded(tmp_path_factory, mode):
+    with Cluster(tmp_path_factory.mktemp("guarded"), mode=mode,
+                 settings=authorizer(mode)) as cluster:
         # The servers need CLUSTER_ACTION, which is nobody's as soon as the cluster has an entry.
         acls(cluster, "--add", "--allow-principal", "User:ANONYMOUS", "--cluster")
         yield cluster
 
 
-def acls(cluster, *arguments, status=0):
+def authorizer(mode):
+    name = "kafka.security.authorizer.AclAuthorizer" if mode == "zookeeper" else STANDARD
+    return {**AUTHORIZER, "authorizer.class.name": name}
+
+
+def acls(cluster, *arguments, status=0, at=None):
     done = subprocess.run(
-        [BIN / "jackdaw", "acls", "--bootstrap-server", cluster.bootstrap, *arguments],
+        [BIN / "jackdaw", "acls", "--bootstrap-server", at or cluster.bootstrap, *arguments],
         capture_output=True, text=True, timeout=60)
     assert done.returncode == status, (done.stdout, done.stderr)
     return done.stdout + done.stderr
@@ -184,9 +191,16 @@ def test_changes_are_judged_by_the_controller(guarded):
     for what in (["--add", "--allow-principal", "User:eve", "--topic", "x"],
                  ["--remove", "--force", "--cluster"]):
         assert "CLUSTER_AUTHORIZATION_FAILED" in acls(guarded, *what, status=1)
-    assert ("Principal = User:ANONYMOUS is Denied operation = ALTER from host = 127.0.0.1 on "
-            "resource = Cluster:LITERAL:kafka-cluster for request = "
-            in guarded.store.leader().tail(200))
+    what = "operation = ALTER" if guarded.mode == "kraft" else "Operation = Alter"
+    assert (f"Principal = User:ANONYMOUS is Denied {what} from host = 127.0.0.1 on "
+            "resource = Cluster:LITERAL:kafka-cluster for request = " in judges(guarded))
+
+
+def judges(cluster):
+    """What those have logged who decide changes: the controller, or whichever broker was asked."""
+    if cluster.mode == "kraft":
+        return cluster.store.leader().tail(200)
+    return "".join(broker.tail(200) for broker in cluster.brokers.values())
 
 
 def _more(topic):
@@ -207,6 +221,59 @@ def test_entries_outlive_restarts(guarded):
     assert produce_error(guarded, "kept") == "TOPIC_AUTHORIZATION_FAILED"
 
 
+@pytest.mark.zookeeper_only
+def test_entries_are_where_kafka_keeps_them(guarded):
+    """Znodes as AclAuthorizer writes them, and as another of its kind may write them."""
+    from kazoo.client import KazooClient
+
+    client = KazooClient(hosts=guarded.store.connect, timeout=10)
+    client.start(20)
+    try:
+        stored = json.loads(client.get("/kafka-acl/Topic/kept")[0])
+        assert stored == {"version": 1, "acls": [
+            {"principal": "User:alice", "permissionType": "Allow", "host": "*",
+             "operation": "All"}]}
+        assert client.exists("/kafka-acl-extended/prefixed/Topic/hidden-")
+        changes = client.get_children("/kafka-acl-changes")
+        assert all(name.startswith("acl_changes_") for name in changes) and changes
+        newest = client.get(f"/kafka-acl-changes/{max(changes)}")[0]
+        assert newest.decode().split(":")[0] in ("TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID")
+        client.create("/kafka-acl/Topic/foreign", json.dumps({"version": 1, "acls": [
+            {"principal": "User:frank", "permissionType": "Allow", "operation": "Read",
+             "host": "*"}]}).encode())
+        client.create("/kafka-acl-changes/acl_changes_", b"TOPIC:foreign", sequence=True)
+        known_to_all(guarded, "name=foreign", "principal=User:frank")
+        client.delete("/kafka-acl/Topic/foreign")
+        client.create("/kafka-acl-changes/acl_changes_", b"TOPIC:foreign", sequence=True)
+        wait_until(lambda: "User:frank" not in acls(guarded, "--list"), 20, "it is gone")
+    finally:
+        client.stop()
+        client.close()
+
+
+@pytest.mark.zookeeper_only
+def test_the_tool_without_a_broker(guarded):
+    """As kafka-acls with --authorizer-properties; brokers hear of what it changes."""
+    def direct(*arguments, status=0):
+        done = subprocess.run(
+            [BIN / "jackdaw", "acls", "--authorizer-properties",
+             f"zookeeper.connect={guarded.store.connect}", *arguments],
+            capture_output=True, text=True, timeout=60)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    assert "principal=User:alice" in direct("--list", "--topic", "kept")
+    direct("--add", "--allow-principal", "User:gina", "--topic", "direct-",
+           "--resource-pattern-type", "prefixed", "--operation", "Read")
+    known_to_all(guarded, "name=direct-, patternType=PREFIXED", "principal=User:gina")
+    assert "User:gina" not in direct(
+        "--remove", "--force", "--topic", "direct-", "--resource-pattern-type", "prefixed")
+    wait_until(lambda: "User:gina" not in acls(guarded, "--list"), 20, "brokers have heard")
+    assert "zookeeper.connect" in direct("--list", "--authorizer-properties", "a=b", status=2)
+    assert "cannot be given" in direct("--list", "--bootstrap-server", "h:1", status=2)
+
+
+@pytest.mark.kraft_only
 def test_controllers_judge_the_same_after_restarts(guarded):
     """Each controller leads once: what it knows of the entries it has read from its own log."""
     def judged():
@@ -229,6 +296,49 @@ def test_controllers_judge_the_same_after_restarts(guarded):
     assert len(led) > 1
     assert "CLUSTER_AUTHORIZATION_FAILED" in acls(
         guarded, "--add", "--allow-principal", "User:eve", "--topic", "x", status=1)
+
+
+def test_a_broker_that_was_down_knows_what_changed(tmp_path, mode):
+    """Its own view is loaded at start, not told by notifications alone."""
+    with Cluster(tmp_path, brokers=2, coordinators=1, mode=mode,
+                 settings=authorizer(mode)) as cluster:
+        acls(cluster, "--add", "--allow-principal", "User:ANONYMOUS", "--cluster")
+        for name in ("old", "older"):
+            acls(cluster, "--add", "--allow-principal", "User:alice", "--topic", name)
+        known_to_all(cluster, "name=old", "name=older")
+        cluster.brokers[2].kill()
+        one = cluster.brokers[1].address
+        acls(cluster, "--add", "--allow-principal", "User:bob", "--topic", "new", at=one)
+        acls(cluster, "--remove", "--force", "--topic", "old", at=one)
+        cluster.brokers[2].start()
+        cluster.wait_until_known()
+        known_to_all(cluster, "name=new", "name=older")
+        assert "name=old," not in acls(cluster, "--list", at=cluster.brokers[2].address)
+
+
+@pytest.mark.parametrize("servers", [1])
+def test_entries_on_a_real_zookeeper(tmp_path, servers):
+    """Debian's server keeps them, and many writers at once lose nothing."""
+    with Cluster(tmp_path, coordinators=servers, real=range(1, servers + 1),
+                 settings=authorizer("zookeeper")) as cluster:
+        acls(cluster, "--add", "--allow-principal", "User:ANONYMOUS", "--cluster")
+        known_to_all(cluster, "name=kafka-cluster")
+        # Every broker is asked at once to change the list of the same topic.
+        waiting = []
+        for number in range(12):
+            address = list(cluster.brokers.values())[number % 3].address
+            admin = AdminClient({"bootstrap.servers": address})
+            binding = AclBinding(
+                ResourceType.TOPIC, "shared", ResourcePatternType.LITERAL, f"User:u{number:02}",
+                "*", AclOperation.READ, AclPermissionType.ALLOW)
+            waiting.append((admin, admin.create_acls([binding])[binding]))
+        for _, future in waiting:
+            future.result(30)
+        known_to_all(cluster, *[f"principal=User:u{number:02}" for number in range(12)])
+        create(cluster, "shared")
+        assert produce_error(cluster, "shared") == "TOPIC_AUTHORIZATION_FAILED"
+        acls(cluster, "--remove", "--force", "--topic", "shared")
+        wait_until(lambda: produce_error(cluster, "shared") is None, 30, "the topic is open")
 
 
 def test_entries_are_read_from_a_snapshot(tmp_path):
