@@ -33,6 +33,15 @@ final class Errand: Sendable {
   var outcome: Result<Bool, ClientFailure>? { result.withLock { $0 } }
 }
 
+/// What administration has left, other than it was acknowledged.
+final class AdministrationFindings: Sendable {
+  private let found = Mutex<[String]>([])
+  var differences: [String] {
+    get { found.withLock { $0 } }
+    set { found.withLock { $0 = newValue } }
+  }
+}
+
 /// Starts client processes. Used by the driver's thread only.
 struct ClientProcesses {
   let machine: SimulatedMachine
@@ -80,6 +89,37 @@ struct ClientProcesses {
       for load in loads { try await load.createTopic(admin) }
       await admin.close()
       return true
+    }
+  }
+
+  /// Compares until nothing differs, or time is up: then false.
+  func compareAdministration(
+    _ found: AdministrationFindings, livenessMs: Int64, everyMs: Int64
+  ) throws(SystemError) -> Errand {
+    let loads = topics.map(\.loads)
+    return try run {
+      let admin = try AdminClient(
+        [
+          "bootstrap.servers": loads[0].bootstrap, "request.timeout.ms": "5000",
+          "default.api.timeout.ms": "30000", "reconnect.backoff.max.ms": "200",
+        ], executor: LoadRuntime.executor)
+      let end = Clock.now().advanced(milliseconds: livenessMs)
+      repeat {
+        var differences: [String] = []
+        for load in loads {
+          do {
+            differences += try await load.recorder.ledger.differences(
+              admin, replicationFactor: load.replicationFactor)
+          } catch {
+            differences.append("cannot be compared: \(error)")
+          }
+        }
+        found.differences = differences
+        if differences.isEmpty { break }
+        await LoadRuntime.pause(everyMs)
+      } while Clock.now() < end
+      await admin.close()
+      return found.differences.isEmpty
     }
   }
 

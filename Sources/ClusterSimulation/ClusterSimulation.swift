@@ -52,7 +52,8 @@ public final class ClusterSimulation {
     report.violations += observer.violations
     report.digest = String(machine.digest, radix: 16)
     report.simulatedMs = machine.now.milliseconds(since: SimulatedPlan.startOfTime)
-    report.summary = topics.map(\.loads.recorder.summary).joined(separator: "; ")
+    report.summary = ([options.shape] + topics.map(\.loads.recorder.summary))
+      .joined(separator: "; ")
     if !report.isValid {
       report.trace = tape.last + ["--- the machine's last events"] + machine.lastEvents()
     }
@@ -126,7 +127,7 @@ public final class ClusterSimulation {
     let targets = FaultTargets(
       brokers: cluster.names(.broker),
       quorum: cluster.names(options.mode == .kraft ? .controller : .coordinator),
-      clients: ClientProcesses.hosts)
+      clients: ClientProcesses.hosts, movesPartitions: options.movesPartitions)
     let nemesis = Nemesis(
       cluster, targets,
       FaultSchedule.draw(seed: options.seed, targets, overMs: options.faultMs)
@@ -166,6 +167,7 @@ public final class ClusterSimulation {
     if !(try advance(120_000, until: { clients.haveSettled })) {
       report.violations.append("liveness: clients do not come to an end")
     }
+    try settleAdministration()
     var differences: [String] = []
     let areEqual = try advance(30_000) {
       // Files are read now and then only.
@@ -176,6 +178,18 @@ public final class ClusterSimulation {
     if !areEqual { report.violations += differences.map { "diverged: \($0)" } }
     if let disagreement = observer.disagreement {
       report.violations.append("diverged: \(disagreement)")
+    }
+  }
+
+  /// Waits until what was acknowledged of administration is there: topics made and deleted,
+  /// settings, moves that have ended.
+  private func settleAdministration() throws {
+    let found = AdministrationFindings()
+    let errand = try clients.compareAdministration(
+      found, livenessMs: options.livenessMs, everyMs: 500)
+    guard try finish(errand, "administration is compared", limitMs: options.livenessMs * 2) else {
+      report.violations += found.differences.map { "administration: \($0)" }
+      return
     }
   }
 
@@ -227,7 +241,8 @@ public final class ClusterSimulation {
   private func logs(of topic: LoadedTopic) -> ReplicaLogs {
     ReplicaLogs(
       target: topic.loads.target,
-      brokers: cluster.plan.members.filter { $0.role == .broker }, folder: cluster.folder)
+      brokers: cluster.plan.members.filter { $0.role == .broker }, folder: cluster.folder,
+      replicas: topic.monitor.replicas)
   }
 
   /// What is not as it should be, one line.

@@ -25,6 +25,9 @@ enum Fault: Equatable, Sendable {
   case slow(String, ms: Int64)
   /// The time of day of a member's host; it is not set back.
   case jumpClock(String, ms: Int64)
+  /// Nothing more can be written to a member's disk (ENOSPC). Whoever finds that out ends, or takes
+  /// its log directory offline; a broker is started again when there is room.
+  case fillDisk(String)
 }
 
 /// A fault with its time: milliseconds from the first moment of the phase of faults.
@@ -41,6 +44,8 @@ struct FaultTargets: Sendable {
   var quorum: [String]
   /// Processes of clients; only their links are touched.
   var clients: [String]
+  /// Leadership is moved on request, too.
+  var movesPartitions = false
 
   var members: [String] { quorum + brokers }
 }
@@ -90,7 +95,7 @@ enum FaultSchedule {
       quorumShare = Double.random(in: 0.1...0.5, using: &random)
     }
 
-    static let count = 11
+    static let count = 12
 
     func draw(_ random: inout SplitMix) -> Int {
       var ticket = Int.random(in: 0..<kinds.reduce(0, +), using: &random)
@@ -106,7 +111,7 @@ enum FaultSchedule {
     _ targets: FaultTargets, _ weights: Weights, _ random: inout SplitMix
   ) -> Fault {
     let isQuorum = Double.random(in: 0..<1, using: &random) < weights.quorumShare
-    let kind = isQuorum ? targets.quorum : targets.brokers
+    let kind = isQuorum && !targets.quorum.isEmpty ? targets.quorum : targets.brokers
     let victim = pick(kind, &random)
     let others = (targets.members + targets.clients).filter { $0 != victim }
     let other = pick(others, &random)
@@ -123,8 +128,9 @@ enum FaultSchedule {
     case 7: return .flap(victim, other)
     case 8: return .separate(victim)
     case 9: return .slow(victim, ms: Int64.random(in: 20...1_500, using: &random))
-    default:
+    case 10:
       return .jumpClock(victim, ms: Int64.random(in: -3_600_000...3_600_000, using: &random))
+    default: return .fillDisk(victim)
     }
   }
 

@@ -1,4 +1,6 @@
 // Carries a schedule of faults out, and ends each in its time.
+import Glibc
+import Platform
 import SimulatedMachine
 import Values
 
@@ -16,6 +18,8 @@ final class Nemesis {
   private var endings: [Ending] = []
   private var flaps: [(a: String, b: String, isCut: Bool)] = []
   private var nextFlap = Instant.zero
+  /// Members whose disks are full.
+  private var full: [String: [FileFaults.Fault]] = [:]
   /// What was done, with times from the beginning of the phase.
   private(set) var told: [String] = []
 
@@ -57,6 +61,9 @@ final class Nemesis {
 
   /// Ends everything that is still broken.
   func healEverything() {
+    for ending in endings {
+      if case .fillDisk(let name) = ending.fault { makeRoom(name) }
+    }
     endings = []
     flaps = []
     machine.healAll()
@@ -95,6 +102,11 @@ final class Nemesis {
         machine.slow(from: other, to: name, ms: ms)
       }
     case .jumpClock(let name, let ms): machine.jumpClock(of: name, ms: ms)
+    case .fillDisk(let name):
+      guard cluster.members[name]?.process != nil, full[name] == nil else { return false }
+      full[name] = [.write, .allocate].map { call in
+        FileFaults.inject(call, under: "\(machine.folder)/\(name)/", code: ENOSPC)
+      }
     }
     return true
   }
@@ -103,10 +115,13 @@ final class Nemesis {
   /// that has lost its cache is elected: because it is the last one in the ISR, or because all the
   /// others are away before it was missed. So a broker's power fails only when nothing else is
   /// broken and every replica is in sync, and no other broker is touched until it has everything
-  /// again. Coordinators and controllers flush before they answer, and may lose power as they like.
+  /// again. For the same reason leadership must not be moved on request meanwhile, to a broker of
+  /// which nobody knows yet that it is gone. Coordinators and controllers flush before they answer,
+  /// and may lose power as they like.
   private func mayLosePower(_ name: String) -> Bool {
     guard targets.brokers.contains(name) else { return true }
-    return cluster.recovering.isEmpty && endings.isEmpty && cluster.notServing.isEmpty && isFull()
+    return !targets.movesPartitions && cluster.recovering.isEmpty && endings.isEmpty
+      && cluster.notServing.isEmpty && isFull()
   }
 
   /// Whether a fault may take brokers away, or part them from anybody.
@@ -114,7 +129,7 @@ final class Nemesis {
     let names: [String] =
       switch fault {
       case .kill(let name), .stop(let name), .losePower(let name), .pause(let name),
-        .isolate(let name), .separate(let name):
+        .isolate(let name), .separate(let name), .fillDisk(let name):
         [name]
       case .cut(let a, let b), .flap(let a, let b): [a, b]
       case .killAll(let names): names
@@ -135,8 +150,17 @@ final class Nemesis {
       flaps.removeAll { $0.a == a && $0.b == b }
       healBoth(a, b)
     case .jumpClock: break
+    case .fillDisk(let name): makeRoom(name)
     }
     tell("end of \(fault)")
+  }
+
+  /// Directories that went offline stay so until their broker is started again.
+  private func makeRoom(_ name: String) {
+    for fault in full.removeValue(forKey: name) ?? [] { FileFaults.remove(fault) }
+    guard targets.brokers.contains(name) else { return }
+    cluster.crash(name, losing: .nothing)
+    cluster.release(name)
   }
 
   private func flap(_ now: Instant) {

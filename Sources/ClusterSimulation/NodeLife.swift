@@ -22,6 +22,8 @@ final class NodeLife: Sendable {
     case coordinator(CoordinatorNode)
     case controller(ControllerNode)
     case broker(BrokerProcess)
+    /// Both roles in one process.
+    case both(BrokerProcess, ControllerNode)
   }
 
   private let current = Mutex<(state: State, node: Node?)>((.starting, nil))
@@ -110,11 +112,19 @@ struct NodeStart: Sendable {
 
   private func serve(_ life: NodeLife) throws {
     let broker = try BrokerProcess()
+    var controller: ControllerNode?
     try broker.start(
       try BrokerConfig(try sources()),
-      sabotage: isSabotaged ? .acknowledgeBeforeReplication : nil
+      sabotage: isSabotaged ? .acknowledgeBeforeReplication : nil,
+      makeController: { config in
+        let node = try ControllerNode(config, servesMetrics: false) {
+          life.end("the metadata log has failed: \($0)")
+        }
+        controller = node
+        return ControllerPart(driver: node.driver, metrics: node.metrics) { node.shutdown() }
+      }
     ) { life.end("the metadata log has failed: \($0)") }
-    life.serve(.broker(broker))
+    life.serve(controller.map { .both(broker, $0) } ?? .broker(broker))
     life.waitForStop()
     broker.stop()
     life.end("stopped")

@@ -17,8 +17,8 @@ final class Observer {
 
   /// Called again and again.
   func look() {
-    for name in cluster.names(.controller) {
-      guard case .controller(let node)? = cluster.node(name) else { continue }
+    for name in cluster.names {
+      guard let node = controller(name) else { continue }
       let status = node.driver.status
       guard status.state == .leader else { continue }
       let epoch = status.leader.epoch
@@ -33,11 +33,20 @@ final class Observer {
     }
   }
 
+  /// The KRaft controller of a member, if it has one and runs.
+  private func controller(_ name: String) -> ControllerNode? {
+    switch cluster.node(name) {
+    case .controller(let node)?, .both(_, let node)?: node
+    default: nil
+    }
+  }
+
   /// Names of active controllers.
   var activeControllers: [String] {
     cluster.names.filter { name in
       switch cluster.node(name) {
-      case .controller(let node)?: node.driver.status.state == .leader
+      case .controller(let node)?, .both(_, let node)?:
+        node.driver.status.state == .leader
       case .broker(let broker)?: broker.isController
       default: false
       }

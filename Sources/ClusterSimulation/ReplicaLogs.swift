@@ -12,12 +12,22 @@ struct ReplicaLogs {
   let target: LoadTarget
   let brokers: [ClusterMember]
   let folder: ClusterFolder
+  /// Numbers of the brokers that hold each partition; empty: all of them.
+  var replicas: [[Int32]] = []
+
+  private func holders(of partition: TopicPartition) -> [ClusterMember] {
+    guard replicas.indices.contains(Int(partition.partition)) else { return brokers }
+    let numbers = replicas[Int(partition.partition)]
+    return brokers.filter { numbers.contains(Int32($0.number)) }
+  }
 
   /// The logs that differ, one line each; empty when all replicas hold the same bytes.
   var differences: [String] {
     var found: [String] = []
     for partition in target.all {
-      let logs = brokers.map { (name: $0.name, bytes: bytes(of: partition, on: $0)) }
+      let logs = holders(of: partition).map {
+        (name: $0.name, bytes: bytes(of: partition, on: $0))
+      }
       guard let first = logs.first else { continue }
       for other in logs.dropFirst() where other.bytes != first.bytes {
         let at = zip(first.bytes, other.bytes).enumerated().first { $0.element.0 != $0.element.1 }
@@ -83,7 +93,7 @@ struct ReplicaLogs {
 
   /// Offset → value, of the first replica.
   private func records(of partition: TopicPartition) throws -> [Offset: Int64] {
-    guard let broker = brokers.first else { return [:] }
+    guard let broker = holders(of: partition).first else { return [:] }
     var content: [Offset: Int64] = [:]
     let bytes = bytes(of: partition, on: broker)
     try bytes.withUnsafeBytes { raw in

@@ -11,7 +11,9 @@ enum SimulatedPlan {
     var plan = ClusterPlan(
       mode: options.mode, brokers: options.brokers, coordinators: options.quorum)
     if options.mode == .kraft {
-      plan.quorum = QuorumPlan(controllers: options.quorum)
+      plan.quorum = QuorumPlan(
+        controllers: options.isCombined ? options.brokers : options.quorum,
+        isCombined: options.isCombined)
       // Formatted by each member itself, under one name.
       plan.quorum?.clusterID =
         Uuid(high: 0x6a61_636b_6461_4077, low: options.seed | 1 << 63).description
@@ -39,7 +41,15 @@ enum SimulatedPlan {
 
   static func topics(_ options: SimulationOptions, _ plan: ClusterPlan) -> [LoadedTopic] {
     switch options.scenario {
-    case .random: [loaded("simulated", options, plan, load(options))]
+    case .random:
+      [
+        loaded(
+          "simulated", options, plan,
+          load(options).with {
+            $0.keptTopics = 6
+            $0.movers = options.movesPartitions ? 1 : 0
+          })
+      ]
     case .lostPageCache: pageCacheTopics(options, plan)
     }
   }
@@ -65,6 +75,7 @@ enum SimulatedPlan {
       replicationFactor: Int16(min(3, options.brokers)), recorder: Recorder(),
       seed: options.seed)
     loads.znodePauseMs = 50
+    loads.brokers = plan.members.filter { $0.role == .broker }.map { Int32($0.number) }
     return LoadedTopic(loads)
   }
 }

@@ -1,6 +1,7 @@
 // What is simulated, and what came of it.
 import Foundation
 import LocalCluster
+import Values
 
 /// A course of events.
 public enum SimulationScenario: String, Sendable, CaseIterable {
@@ -18,6 +19,10 @@ public struct SimulationOptions: Sendable {
   public var brokers = 3
   /// Coordinators, or controllers.
   public var quorum = 3
+  /// Every node is broker and controller; in KRaft mode only.
+  public var isCombined = false
+  /// Partitions are moved between brokers, and preferred leaders elected, while faults happen.
+  public var movesPartitions = false
   /// Simulated milliseconds with faults.
   public var faultMs: Int64 = 30_000
   /// Simulated milliseconds that everything may take to be well again after the last fault.
@@ -33,6 +38,24 @@ public struct SimulationOptions: Sendable {
     self.seed = seed
     self.mode = mode
     self.folder = folder
+  }
+
+  /// Lets the seed decide what the cluster is like, and what is done to it beside the faults.
+  public mutating func drawShape() {
+    var random = SplitMix(seed: seed ^ 0x5ea9_e000)
+    // More brokers than replicas: moves have somewhere to go.
+    brokers = Int.random(in: 0..<2, using: &random) == 0 ? 3 : 4
+    movesPartitions = Bool.random(using: &random)
+    isCombined = Int.random(in: 0..<3, using: &random) == 0 && mode == .kraft
+  }
+
+  /// The shape in words.
+  var shape: String {
+    let nodes =
+      isCombined
+      ? "\(brokers) nodes with both roles"
+      : "\(brokers) brokers, \(quorum) \(mode == .kraft ? "controllers" : "coordinators")"
+    return nodes + (movesPartitions ? ", partitions are moved" : "")
   }
 }
 

@@ -78,12 +78,14 @@ extension Consumer {
       group.isJoining = false
       startHeartbeats()
     } catch {
-      group.isJoining = false
       await joinFailed(error)
+      group.isJoining = false
     }
     news()
   }
 
+  /// Still joining, until the pause is over: a poll that joined in the meantime would have to join
+  /// once more after it, and all members of the group with it.
   private func joinFailed(_ error: ClientError) async {
     if let code = error.code { noteGroupError(code) }
     let mayRepeat: [ErrorCode] = [

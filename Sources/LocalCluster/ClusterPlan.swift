@@ -6,6 +6,15 @@ public enum ClusterMode: String, Codable, Sendable, CaseIterable {
   case kraft
 }
 
+/// How soon the members of a cluster miss each other.
+public enum ClusterTimings: String, Codable, Sendable, CaseIterable {
+  /// Sessions of 6 s, short ticks, and the fast detection of processes that are gone.
+  case fast
+  /// What Kafka and ZooKeeper come with: sessions of 18 s (9 s with KRaft), heartbeats every 2 s,
+  /// ticks of 2 s; nobody is missed before a session has ended.
+  case kafka
+}
+
 /// Why a local cluster could not be planned, started or stopped.
 public struct ClusterProblem: Error, CustomStringConvertible {
   public let description: String
@@ -35,6 +44,9 @@ public struct ClusterPlan: Codable, Sendable, Equatable {
   /// Set when something of the caller's stands on the ports of this plan and passes on to the
   /// members, which then listen so much further up (fault proxies).
   public var proxyOffset: Int?
+
+  /// How soon members are missed; nil: `fast`.
+  public var timings: ClusterTimings?
 
   /// Whether the members' clocks can be made to jump.
   public var hasMovableClocks: Bool?

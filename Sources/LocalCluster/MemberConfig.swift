@@ -16,15 +16,7 @@ extension ClusterPlan {
   }
 
   private func coordinatorConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
-    var lines: [(String, String)] = [
-      // Short ticks: a dead server is missed within syncLimit × tickTime.
-      ("tickTime", "200"),
-      ("initLimit", "50"),
-      ("syncLimit", "10"),
-      ("minSessionTimeout", "400"),
-      ("maxSessionTimeout", "60000"),
-      // Votes that got lost are repeated soon; by default up to a minute may pass between two.
-      ("fastleader.maxNotificationInterval", "1000"),
+    var lines: [(String, String)] = tickLines + [
       ("dataDir", folder.folder(of: member).appending(path: "data").path),
       ("clientPort", "\(listenPort(member.port))"),
       ("clientPortAddress", "127.0.0.1"),
@@ -43,6 +35,29 @@ extension ClusterPlan {
       }
     }
     return Self.text(lines, more: coordinatorSettings)
+  }
+
+  private var tickLines: [(String, String)] {
+    // ZooKeeper's sample configuration has these.
+    if timings == .kafka { return [("tickTime", "2000"), ("initLimit", "10"), ("syncLimit", "5")] }
+    return [
+      // Short ticks: a dead server is missed within syncLimit × tickTime.
+      ("tickTime", "200"),
+      ("initLimit", "50"),
+      ("syncLimit", "10"),
+      ("minSessionTimeout", "400"),
+      ("maxSessionTimeout", "60000"),
+      // Votes that got lost are repeated soon; by default up to a minute may pass between two.
+      ("fastleader.maxNotificationInterval", "1000"),
+    ]
+  }
+
+  /// How soon a broker, or whoever watches brokers, misses one: six seconds survive a busy laptop.
+  private func sessionLines(isController: Bool, isBroker: Bool) -> [(String, String)] {
+    if timings == .kafka { return [("jackdaw.failure.detection", "session")] }
+    guard quorum != nil else { return [("zookeeper.session.timeout.ms", "6000")] }
+    return (isBroker ? [("broker.heartbeat.interval.ms", "1000")] : [])
+      + (isController ? [("broker.session.timeout.ms", "6000")] : [])
   }
 
   private func brokerConfig(_ member: ClusterMember, _ folder: ClusterFolder) -> String {
@@ -65,17 +80,17 @@ extension ClusterPlan {
     return Self.text(lines, more: brokerSettings)
   }
 
-  /// How a broker finds its cluster, and how soon it is missed: six seconds survive a busy laptop.
+  /// How a broker finds its cluster, and how soon it is missed.
   private func membershipLines(
     _ member: ClusterMember, _ listener: String
   ) -> [(String, String)] {
     guard let quorum else {
       return [
         ("broker.id", "\(member.number)"), ("listeners", listener),
-        ("zookeeper.connect", connect), ("zookeeper.session.timeout.ms", "6000"),
+        ("zookeeper.connect", connect),
         // All start at once: brokers wait until the ensemble serves.
         ("zookeeper.connection.timeout.ms", "60000"),
-      ]
+      ] + sessionLines(isController: true, isBroker: true)
     }
     var listeners = listener
     if quorum.isCombined {
@@ -85,9 +100,8 @@ extension ClusterPlan {
       ("process.roles", quorum.isCombined ? "broker,controller" : "broker"),
       ("node.id", "\(member.number)"), ("listeners", listeners),
       ("controller.listener.names", "CONTROLLER"), ("controller.quorum.voters", quorum.voters),
-      ("broker.heartbeat.interval.ms", "1000"),
     ]
-    return quorum.isCombined ? lines + [("broker.session.timeout.ms", "6000")] : lines
+    return lines + sessionLines(isController: quorum.isCombined, isBroker: true)
   }
 
   /// Where others reach a broker.
@@ -108,12 +122,11 @@ extension ClusterPlan {
         ("controller.listener.names", "CONTROLLER"),
         ("controller.quorum.voters", quorum?.voters ?? ""),
         ("log.dirs", folder.folder(of: member).appending(path: "data").path),
-        ("broker.session.timeout.ms", "6000"),
         ("num.partitions", "1"),
         ("default.replication.factor", "\(replicas)"),
         ("min.insync.replicas", "\(min(replicas, 2))"),
         ("jackdaw.metrics.port", "\(metricsPort + brokers + index)"),
-      ], more: [:])
+      ] + sessionLines(isController: true, isBroker: false), more: [:])
   }
 
   private static func text(_ lines: [(String, String)], more: [String: String]) -> String {

@@ -36,7 +36,8 @@ import Testing
         kinds.insert("\(entry.fault)".prefix { $0 != "(" }.description)
         switch entry.fault {
         case .kill(let name), .stop(let name), .losePower(let name), .pause(let name),
-          .isolate(let name), .separate(let name), .slow(let name, _), .jumpClock(let name, _):
+          .isolate(let name), .separate(let name), .slow(let name, _), .jumpClock(let name, _),
+          .fillDisk(let name):
           struck.insert(name)
         case .cut(let from, let to):
           #expect(from != to)
@@ -48,7 +49,7 @@ import Testing
         }
       }
     }
-    #expect(kinds.count == 11)
+    #expect(kinds.count == 12)
     #expect(struck == Set(Self.targets.members + Self.targets.clients))
   }
 }

@@ -73,6 +73,30 @@ struct ControllerDepartureTests {
     cluster.checkAtRest()
   }
 
+  /// Found by simulation (`jackdaw simulate --seed 5024 --mode zookeeper`): the controller's broker
+  /// loses power and is back before anybody else has become the controller. Leading again it would
+  /// cut its followers to what its disk had kept.
+  @Test func aControllersBrokerThatIsBackAtOnceLeadsNothing() throws {
+    let cluster = makeCluster(seed: 16)
+    let old = try #require(cluster.active)
+    let id = old.id
+    #expect(leaders(cluster).contains(id))
+    let session = try #require(cluster.die(id))
+    cluster.store.expire(session)
+    cluster.start(id)
+    cluster.run()
+    let next = try #require(cluster.active)
+    let image = next.machine.control.image
+    #expect(image.brokers[id] != nil)
+    #expect(!leaders(cluster).contains(id))
+    for number in try #require(image.topics["t"]).partitions.numbers {
+      let partition = try #require(image.topics["t"]?.partitions[number])
+      #expect(!partition.isr.contains(id), "it comes back into the ISR when it has everything")
+    }
+    cluster.proposeAll()
+    cluster.checkAtRest()
+  }
+
   @Test func aDeadControllerIsDeposedBeforeItsSessionEnds() throws {
     let cluster = makeCluster(seed: 14)
     let old = try #require(cluster.active)

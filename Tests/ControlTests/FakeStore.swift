@@ -8,6 +8,7 @@ final class FakeStore {
     var data: [UInt8]
     var version: Int32 = 0
     var czxid: Int64
+    var mzxid: Int64 = 0
     var owner: Int?
     var sequence = 0
   }
@@ -63,7 +64,9 @@ final class FakeStore {
       if watch { dataWatches[path, default: []].insert(session) }
       guard let node = nodes[path] else { return .missing }
       return .content(
-        ZnodeContent(data: node.data, version: node.version, createdZxid: node.czxid))
+        ZnodeContent(
+          data: node.data, version: node.version, createdZxid: node.czxid,
+          modifiedZxid: max(node.czxid, node.mzxid)))
     }
   }
 
@@ -107,6 +110,7 @@ final class FakeStore {
       guard version == -1 || version == node.version else { return .badVersion }
       nodes[path]?.data = data
       nodes[path]?.version += 1
+      nodes[path]?.mzxid = zxid
       touched.append((path, false))
     case .delete(let path, let version):
       guard let node = nodes[path] else { return .noNode }

@@ -198,6 +198,23 @@ import Values
     #expect(fake.on { $0.committed.values.reduce(0, +) } == 41)
   }
 
+  /// The group's first round is often overtaken by a second one; a third would be for nothing.
+  @Test func aRoundThatIsOvertakenIsRepeatedOnce() async throws {
+    let fake = try FakeCluster()
+    defer { fake.stop() }
+    fake.createTopic("quotes", partitions: 2)
+    fake.fail(.syncGroup, .error(.rebalanceInProgress))
+    let consumer = try Consumer(
+      settings(fake, ["group.id": "g", "heartbeat.interval.ms": "20", "retry.backoff.ms": "100"]))
+    try await consumer.subscribe(["quotes"])
+    for _ in 0..<60 { _ = try await consumer.poll(timeoutMs: 10) }
+    #expect(await consumer.assignment.count == 2)
+    #expect(fake.on { $0.coordinator.generation } == 2)
+    // The first only asks for an id.
+    #expect(fake.count(.joinGroup) == 3)
+    await consumer.close()
+  }
+
   @Test func offsetsAreCommittedAndFound() async throws {
     let fake = try FakeCluster()
     defer { fake.stop() }

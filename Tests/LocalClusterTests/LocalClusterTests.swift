@@ -35,6 +35,27 @@ import Testing
     #expect(problem(ClusterPlan(brokerPort: 65535)).contains("port 65536"))
   }
 
+  @Test func kafkasTimingsAreLeftToTheirDefaults() throws {
+    func text(_ mode: ClusterMode, _ timings: ClusterTimings?, isCombined: Bool = false) -> String {
+      var plan = ClusterPlan(mode: mode)
+      if mode == .kraft { plan.quorum = QuorumPlan(isCombined: isCombined) }
+      plan.timings = timings
+      return plan.members.map { plan.configText(of: $0, in: ClusterFolder("/tmp/x")) }.joined()
+    }
+    let ours = [
+      "zookeeper.session.timeout.ms=6000", "broker.session.timeout.ms=6000",
+      "broker.heartbeat.interval.ms=1000", "tickTime=200\n",
+    ]
+    let fast = text(.zookeeper, nil) + text(.kraft, nil)
+    let combined = text(.kraft, .fast, isCombined: true)
+    for line in ours { #expect(fast.contains(line), "\(line)") }
+    #expect(combined.contains(ours[1]) && combined.contains(ours[2]))
+    let kafka = text(.zookeeper, .kafka) + text(.kraft, .kafka)
+    for line in ours { #expect(!kafka.contains(line), "\(line)") }
+    #expect(kafka.contains("tickTime=2000\n"))
+    #expect(text(.kraft, .kafka, isCombined: true).contains("jackdaw.failure.detection=session"))
+  }
+
   @Test func aPlanIsWrittenAndReadBack() throws {
     let home = try Fixtures.temporaryFolder()
     defer { try? FileManager.default.removeItem(at: home) }

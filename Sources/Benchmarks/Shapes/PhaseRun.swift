@@ -244,7 +244,8 @@ struct PhaseRun: Sendable {
       groups: groups.count, acks: phase.acks, wantedRate: phase.rate > 0 ? phase.rate : nil,
       seconds: seconds, rate: Double(sent.latency.count) / seconds,
       producedMiBPerSecond: produced, consumedMiBPerSecond: consumed, failed: sent.failed,
-      firstFailure: sent.firstFailure, produce: .init(sent.latency), endToEnd: .init(read.latency),
+      firstFailure: sent.firstFailure, unread: unread(sent, groups),
+      produce: .init(sent.latency), endToEnd: .init(read.latency),
       timeline: timeline(sent),
       processes: stretch.after.since(stretch.before, gibibytes: gibibytes),
       ownProcessorSeconds: Double(stretch.ownNanoseconds) / 1e9,
@@ -252,6 +253,14 @@ struct PhaseRun: Sendable {
       shareOfSocketCopy: consumed / limits.socketCopy, highestRate: stretch.highestRate,
       drainedAfterSeconds: stretch.drainedAfterSeconds, hadBacklog: phase.backlogBytes != nil,
       tailRatio: shape.comparesTenths ? tailRatio(sent.intervals) : nil)
+  }
+
+  private func unread(_ sent: Tally, _ groups: [[TimingConsumer]]) -> Int {
+    guard phase.backlogBytes == nil else { return 0 }
+    return groups.reduce(0) { missing, group in
+      let read = group.reduce(0) { $0 + $1.tally.value.latency.count }
+      return missing + max(0, sent.latency.count - read)
+    }
   }
 
   private func timeline(_ tally: Tally) -> [ShapeReport.Moment] {

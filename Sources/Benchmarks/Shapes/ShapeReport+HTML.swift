@@ -41,7 +41,7 @@ extension ShapeReport {
         "\(text(phase.consumedMiBPerSecond)) MiB/s, "
           + "\(text(phase.shareOfSocketCopy * 100)) % of the socket copy",
       ],
-      ["failed", "\(phase.failed)"],
+      ["failed", "\(phase.failed)"], ["acknowledged and not read", "\(phase.unread)"],
     ]
     if let wanted = phase.wantedRate { rows.insert(["records wanted", "\(wanted)/s"], at: 0) }
     if let highest = phase.highestRate { rows.append(["highest rate", "\(text(highest))/s"]) }

@@ -65,6 +65,9 @@ public struct ShapeReport: Codable, Sendable {
     public var consumedMiBPerSecond: Double
     public var failed: Int
     public var firstFailure: String?
+    /// Acknowledged records that did not arrive at a group within half a minute, of all groups
+    /// together. A backlog is not counted.
+    public var unread = 0
     /// From the intended time of sending to the acknowledgement.
     public var produce: Latency
     /// From the intended time of sending to the arrival at a consumer.

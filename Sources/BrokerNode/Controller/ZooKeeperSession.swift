@@ -108,7 +108,7 @@ final class ZooKeeperSession: @unchecked Sendable {  // confined to `loop`
             .content(
               ZnodeContent(
                 data: response.data ?? [], version: response.stat.version,
-                createdZxid: response.stat.czxid)))
+                createdZxid: response.stat.czxid, modifiedZxid: response.stat.mzxid)))
         case .failure(.connectionLoss): again { $0.readOne(read, completion) }
         case .failure(.noNode): completion(.missing)
         case .failure(let error): completion(.failed(error.rawValue))

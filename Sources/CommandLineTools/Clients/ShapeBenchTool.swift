@@ -169,6 +169,9 @@ struct ShapeBenchTool {
       "\(phase.name): \(phase.rate.text(0))\(wanted) records/s acknowledged (acks=\(phase.acks)) "
         + "in \(phase.seconds.text(1)) s; \(phase.failed) failed")
     if let failure = phase.firstFailure { console.line("  first failure: \(failure)") }
+    if phase.unread > 0 {
+      console.line("  \(phase.unread) acknowledged records did not arrive within half a minute")
+    }
     if let highest = phase.highestRate {
       console.line("  highest rate reached: \(highest.text(0)) records/s")
     }

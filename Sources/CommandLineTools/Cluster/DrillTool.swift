@@ -23,13 +23,18 @@ struct DrillTool: Tool {
         The exit status is the verdict: 0 when everything held.
         """,
       flags: [
-        .value("--mode", "zookeeper|kraft", default: "zookeeper", "Mode of the local cluster."),
+        .value("--mode", "zookeeper|kraft", default: "zookeeper", "Mode of a local cluster."),
         .value("--directory", "PATH", "The local cluster's folder (default: run/drill-<mode>)."),
         .value("--brokers", "N", default: "3", "Brokers of the local cluster."),
         .value("--coordinators", "N", default: "3", "Coordinators, or controllers."),
         .value("--broker-port", "PORT", default: "29092", "The first broker's port."),
         .value("--coordination-port", "PORT", default: "22181", "The first coordinator's port."),
         .value("--metrics-port", "PORT", default: "29404", "The first broker's metrics port."),
+        .value(
+          "--timings", "fast|kafka", default: "fast",
+          "How soon members are missed: ours, or the defaults of Kafka and ZooKeeper."),
+        .value(
+          "--acks", "all|1", "Of the producers; with 1 losses are counted, and condemn nobody."),
         .value("--broker-override", "KEY=VALUE", repeatable: true, "A setting of every broker."),
         .value(
           "--coordinator-override", "KEY=VALUE", repeatable: true,
@@ -132,7 +137,15 @@ struct DrillTool: Tool {
   }
 
   private func wanted(_ line: ParsedCommandLine) throws -> [Drill] {
-    let mode = line.value("--mode") ?? "zookeeper"
+    guard let acks = line.value("--acks") else { return try named(line) }
+    guard acks == "all" || acks == "1" else {
+      throw SettingsError("must be all or 1", key: "--acks", value: acks)
+    }
+    return try named(line).map { $0.with(acks: acks) }
+  }
+
+  private func named(_ line: ParsedCommandLine) throws -> [Drill] {
+    let mode = try mode(line)
     let names = line.operands.dropFirst()
     guard !names.isEmpty else {
       throw SettingsError("name a drill, short or all; jackdaw drill list has them", key: "run")
@@ -145,6 +158,14 @@ struct DrillTool: Tool {
       }
       return [drill]
     }
+  }
+
+  /// Of the cluster that is drilled: a command file says it for its own.
+  private func mode(_ line: ParsedCommandLine) throws -> String {
+    guard line.value("--bootstrap-server") != nil else {
+      return line.value("--mode") ?? "zookeeper"
+    }
+    return try makeCluster([:], line).mode
   }
 
   private func perform(
@@ -201,6 +222,7 @@ struct DrillTool: Tool {
       plan.quorum?.controllers = plan.brokers
     }
     plan.proxyOffset = 3000
+    plan.timings = try timings(line) == .fast ? nil : .kafka
     plan.hasMovableClocks = true
     plan.brokerSettings = settings
     for (key, value) in try line.pairs("--broker-override") { plan.brokerSettings[key] = value }
@@ -210,6 +232,13 @@ struct DrillTool: Tool {
     let folder = ClusterFolder(line.value("--directory") ?? "run/drill-\(mode.rawValue)")
     try LocalCluster.existing(in: folder)?.wipe()
     return try LocalClusterUnderTest(LocalCluster(folder: folder, plan: plan))
+  }
+
+  private func timings(_ line: ParsedCommandLine) throws -> ClusterTimings {
+    guard let timings = ClusterTimings(rawValue: line.value("--timings") ?? "fast") else {
+      throw SettingsError("must be fast or kafka", key: "--timings", value: line.value("--timings"))
+    }
+    return timings
   }
 
   private func write(_ report: DrillReport, to folder: String) throws {

@@ -25,6 +25,9 @@ struct LocalTool: Tool {
         .value("--controller-port", "PORT", default: "9193", "The first KRaft controller's port."),
         .value("--metrics-port", "PORT", default: "9404", "The first broker's Prometheus port."),
         .value(
+          "--timings", "fast|kafka", default: "fast",
+          "How soon members are missed: ours, or the defaults of Kafka and ZooKeeper."),
+        .value(
           "--broker-override", "KEY=VALUE", repeatable: true,
           "One more line for every broker's properties."),
         .value(
@@ -89,6 +92,10 @@ struct LocalTool: Tool {
       if quorum.isCombined { quorum.controllers = plan.brokers }
       plan.quorum = quorum
     }
+    guard let timings = ClusterTimings(rawValue: line.value("--timings") ?? "fast") else {
+      throw SettingsError("must be fast or kafka", key: "--timings", value: line.value("--timings"))
+    }
+    plan.timings = timings == .fast ? nil : timings
     for (key, value) in try line.pairs("--broker-override") { plan.brokerSettings[key] = value }
     for (key, value) in try line.pairs("--coordinator-override") {
       plan.coordinatorSettings[key] = value
@@ -111,7 +118,7 @@ struct LocalTool: Tool {
       wanted.quorum?.clusterID = running.plan.quorum?.clusterID
       let asks = [
         "--brokers", "--coordinators", "--broker-port", "--coordination-port", "--controllers",
-        "--combined", "--nodes", "--controller-port",
+        "--combined", "--nodes", "--controller-port", "--timings",
       ].contains { line.values[$0] != nil }
       if !asks {
         return try start(running, line, console)

@@ -41,6 +41,7 @@ struct SimulationBatch: Sendable {
         var options = SimulationOptions(
           seed: seed, mode: mode, folder: "\(folder)/\(mode.rawValue)-\(seed)")
         options.scenario = scenario
+        if scenario == .random { options.drawShape() }
         options.faultMs = Int64(clamping: faultMs)
         options.isSabotaged = line.has("--sabotage")
         options.traceFile = line.value("--trace")

@@ -7,6 +7,8 @@ import Values
 extension ZooKeeperController {
   mutating func load() {
     control = Controller(options: options)
+    returned = []
+    isLoading = true
     let lists: [ZnodeRead] = [
       .children(ZnodePath.brokerIDs, watch: true), .children(ZnodePath.topics, watch: true),
       .children(ZnodePath.topicDeletions, watch: true),
@@ -46,7 +48,10 @@ extension ZooKeeperController {
         machine.watchedBrokers.insert(id)
         machine.control.replay(.registerBroker(broker.record))
       }
-      machine.loadTopics(topics) { machine, _ in machine.takeOver(pendingDeletions) }
+      machine.loadTopics(topics) { machine, _ in
+        machine.noteDeletions(pendingDeletions)
+        machine.repairReturned { machine in machine.takeOver() }
+      }
     }
   }
 
@@ -141,6 +146,7 @@ extension ZooKeeperController {
     var partition = assignment
     if let content, let state = PartitionStateZnode.decode(content.data) {
       state.apply(to: &partition, version: content.version)
+      noteReturned(among: partition.isr, writtenAt: content.modifiedZxid)
       if let term {
         if state.controllerEpoch > term.epoch { return false }
         writtenBy[at] = state.controllerEpoch == term.epoch ? nil : state.controllerEpoch
@@ -150,12 +156,50 @@ extension ZooKeeperController {
     return true
   }
 
-  /// Everything is read: tell everybody, then repair and resume.
-  private mutating func takeOver(_ pendingDeletions: [String]) {
-    for broker in control.image.brokers.all { out.append(.openChannel(broker)) }
-    for name in pendingDeletions where control.image.topics[name] != nil {
+  /// Before anything is decided: nobody is elected for what is about to go.
+  private mutating func noteDeletions(_ names: [String]) {
+    for name in names where control.image.topics[name] != nil {
       control.topicsBeingDeleted.insert(name)
     }
+  }
+
+  // MARK: Restarts that no controller saw
+
+  /// A member of the ISR that registered after the partition's state was written has restarted
+  /// while there was no controller, and its loss was never dealt with.
+  private mutating func noteReturned(among isr: [BrokerID], writtenAt zxid: Int64) {
+    guard isLoading else { return }
+    for id in isr {
+      if let broker = control.image.brokers[id], broker.epoch.rawValue > zxid {
+        returned.insert(id)
+      }
+    }
+  }
+
+  /// Such a broker is lost first and then arrives, as one that bounces under a controller's eyes:
+  /// others lead what it led. It may have lost what it had not flushed, and must not be told that
+  /// it leads before that is settled; its followers would cut their logs to fit.
+  private mutating func repairReturned(then go: @escaping (inout Self) -> Void) {
+    let ids = returned.sorted()
+    returned = []
+    isLoading = false
+    for broker in control.image.brokers.all { out.append(.openChannel(broker)) }
+    guard !ids.isEmpty else { return go(&self) }
+    log("Brokers \(Self.list(ids)) restarted while there was no controller")
+    let brokers = ids.compactMap { control.image.brokers[$0] }
+    var next = control
+    var records = next.decide(LoseBrokers(ids)).records
+    next.replay(records)
+    for broker in brokers {
+      let more = next.decide(RegisterBroker(broker)).records
+      next.replay(more)
+      records += more
+    }
+    commit(records) { machine, _ in go(&machine) }
+  }
+
+  /// Everything is read: tell everybody, then repair and resume.
+  private mutating func takeOver() {
     send(
       RequestPlanner.batchAfterElection(
         control.image, topicsBeingDeleted: control.topicsBeingDeleted))

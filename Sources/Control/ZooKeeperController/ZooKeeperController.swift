@@ -35,6 +35,10 @@ public struct ZooKeeperController {
   var producerIDVersion: Int32 = 0
   var watchedTopics: Set<String> = []
   var watchedBrokers: Set<BrokerID> = []
+  /// While it reads everything at the beginning of its term, and the brokers found meanwhile that
+  /// have restarted since a partition counted on them.
+  var isLoading = false
+  var returned: Set<BrokerID> = []
   /// Lives of brokers that are over although their registrations still stand.
   public internal(set) var departed: [BrokerID: BrokerEpoch] = [:]
   /// Reassignments that came by znode, which is deleted when the last of them is done.

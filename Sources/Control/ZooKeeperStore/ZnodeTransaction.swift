@@ -77,10 +77,15 @@ public struct ZnodeContent: Equatable, Sendable {
   public var data: [UInt8]
   public var version: Int32
   public var createdZxid: Int64
+  /// Of the transaction that last wrote the data.
+  public var modifiedZxid: Int64
 
-  public init(data: [UInt8], version: Int32 = 0, createdZxid: Int64 = 0) {
+  public init(
+    data: [UInt8], version: Int32 = 0, createdZxid: Int64 = 0, modifiedZxid: Int64 = 0
+  ) {
     self.data = data
     self.version = version
     self.createdZxid = createdZxid
+    self.modifiedZxid = modifiedZxid
   }
 }

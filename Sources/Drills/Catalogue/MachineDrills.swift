@@ -11,7 +11,7 @@ extension DrillCatalogue {
   private static let killIsolatedLeader = Drill(
     37, "kill-isolated-leader", "Cut a leader off from its followers, then kill it",
     breaks: "The leader of partition 0 and the other brokers do not hear each other; before "
-      + "anybody leaves the ISR the leader is killed.",
+      + "anybody leaves the ISR the leader is killed, and stays away until others lead.",
     mustHold: "What the leader took in alone was not acknowledged: nothing acknowledged is lost."
   ) { run in
     let leader = try await run.leader()
@@ -22,6 +22,13 @@ extension DrillCatalogue {
     // Far below replica.lag.time.max.ms: the followers are in the ISR all the time.
     await run.pause(forMs: 2_500)
     try run.fault("SIGKILL \(leader.name)", leadershipOf: [leader]) { try run.cluster.kill(leader) }
+    // The others cannot tell a process that is gone behind a cut link from one that is out of
+    // reach: its session must end. Back before that it could go on as the leader, with all it had.
+    let isReplaced = await run.wait(upToMs: 60_000) {
+      run.monitor.latest?.partitions.allSatisfy { $0.leader != leader.number && $0.leader >= 0 }
+        ?? false
+    }
+    run.check("others lead what \(leader.name) led", isReplaced)
     await run.pause(forMs: run.options.faultMs)
     try run.heal("links are whole, start \(leader.name)") {
       run.cluster.links?.heal()

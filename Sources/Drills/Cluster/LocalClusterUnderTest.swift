@@ -43,6 +43,7 @@ public final class LocalClusterUnderTest: ClusterUnderTest {
   }
   public var settings: [String: String] {
     var all = cluster.plan.brokerSettings
+    all["timings"] = (cluster.plan.timings ?? .fast).rawValue
     for (key, value) in cluster.plan.coordinatorSettings { all["coordinator: \(key)"] = value }
     return all
   }

@@ -32,6 +32,7 @@ extension DrillReport {
     cluster = run.cluster.label
     build = run.cluster.build
     settings = run.cluster.settings
+    settings["acks"] = drill.load.acks
     settings["clients"] =
       Librdkafka.executable == nil ? "our own" : "our own, and librdkafka (kcat)"
     valid = !condemned && checks.allSatisfy(\.holds)

@@ -10,6 +10,10 @@ public struct DrillLoad: Sendable {
   /// Sessions that compare and set znodes; only where there is a coordination service.
   public var znodeSessions = 0
   public var administrators = 0
+  /// Topics that each administrator leaves behind, with settings, to be found again at the end.
+  public var keptTopics = 0
+  /// Administrators that move partitions between brokers, and have preferred leaders elected.
+  public var movers = 0
   public var partitions: Int32 = 6
   public var topicSettings: [String: String] = [:]
 
@@ -17,7 +21,11 @@ public struct DrillLoad: Sendable {
 
   /// The standard load with something changed.
   public static func with(_ change: (inout DrillLoad) -> Void) -> DrillLoad {
-    var load = DrillLoad()
+    DrillLoad().with(change)
+  }
+
+  public func with(_ change: (inout DrillLoad) -> Void) -> DrillLoad {
+    var load = self
     change(&load)
     return load
   }
@@ -63,6 +71,14 @@ public struct Drill: Sendable {
     self.breaks = breaks
     self.mustHold = mustHold
     self.script = script
+  }
+
+  /// The same with producers of other `acks`: what a leader acknowledged alone may be lost.
+  public func with(acks: String) -> Drill {
+    with {
+      $0.load.acks = acks
+      if acks != "all" { $0.tolerance.countsLosses = true }
+    }
   }
 
   func with(_ change: (inout Drill) -> Void) -> Drill {

@@ -10,7 +10,7 @@ struct MetadataSample: Sendable, Equatable {
   struct Partition: Sendable, Equatable {
     var leader: Int32
     var epoch: Int32
-    var replicas: Int
+    var replicas: [Int32]
     var isr: [Int32]
   }
   var controller: Int32
@@ -23,7 +23,7 @@ extension MetadataSample {
   /// Whether every partition has a leader, and all of its replicas in sync.
   func isFull(_ target: LoadTarget) -> Bool {
     partitions.count == Int(target.partitions)
-      && partitions.allSatisfy { $0.leader >= 0 && $0.isr.count == $0.replicas }
+      && partitions.allSatisfy { $0.leader >= 0 && $0.isr.count == $0.replicas.count }
   }
 }
 
@@ -72,7 +72,7 @@ public final class Monitor: Sendable {
       controller: metadata.controllerID, brokers: metadata.nodes.keys.sorted(),
       partitions: found.partitions.map {
         .init(
-          leader: $0.leader, epoch: $0.leaderEpoch, replicas: $0.replicas.count,
+          leader: $0.leader, epoch: $0.leaderEpoch, replicas: $0.replicas,
           isr: $0.isr.sorted())
       })
     let now = Clock.now()
@@ -85,6 +85,9 @@ public final class Monitor: Sendable {
 
   /// Whether every partition of the topic was last seen with a leader and all replicas in sync.
   public func sawFullISR(of target: LoadTarget) -> Bool { latest?.isFull(target) ?? false }
+
+  /// The brokers that were last seen to hold each partition.
+  public var replicas: [[Int32]] { latest?.partitions.map(\.replicas) ?? [] }
 
   /// What was seen last, one line.
   public var lastSeen: String {

@@ -10,7 +10,7 @@ public enum LoadRuntime {
   @TaskLocal public static var executor: EventLoopExecutor?
 
   /// Waits, at least so long.
-  static func pause(_ milliseconds: Int64) async {
+  public static func pause(_ milliseconds: Int64) async {
     guard let loop = executor?.loop else {
       try? await Task.sleep(for: .milliseconds(milliseconds))
       return

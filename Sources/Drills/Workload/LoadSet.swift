@@ -23,6 +23,8 @@ public struct LoadSet: Sendable {
   public var seed: UInt64
   /// Between two operations of a znode session.
   public var znodePauseMs: Int64 = 5
+  /// Brokers that partitions are moved between.
+  public var brokers: [Int32] = []
   /// librdkafka's command-line tool, which joins in; nil: our own clients alone.
   var kcat: String?
 
@@ -121,10 +123,17 @@ public struct LoadSet: Sendable {
   }
 
   private var administrators: [any Workload] {
-    (0..<load.administrators).map { number in
+    let all: [any Workload] = (0..<load.administrators).map { number in
       AdminLoad(
         bootstrap: bootstrap, prefix: "\(target.topic)-admin-\(number)",
-        replicationFactor: replicationFactor, recorder: recorder)
+        replicationFactor: replicationFactor, recorder: recorder, kept: load.keptTopics)
     }
+    return all
+      + (0..<load.movers).map { number in
+        MoveLoad(
+          bootstrap: bootstrap, target: target, brokers: brokers,
+          replicationFactor: replicationFactor, recorder: recorder,
+          seed: seed &+ 0x6d6f_7665 &+ UInt64(number))
+      }
   }
 }

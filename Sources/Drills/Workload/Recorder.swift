@@ -34,6 +34,8 @@ public final class Recorder: Sendable {
     var administration = Counts()
   }
 
+  /// What administration was told.
+  public let ledger = AdministrationLedger()
   private let state = Mutex(State())
   /// So many of the newest operations are kept at least.
   private let limit: Int
