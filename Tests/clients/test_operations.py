@@ -118,10 +118,10 @@ def test_monitor_names_are_zookeepers(ours, theirs):
     assert set(names(ours)) <= known
     basic = names(theirs)[:names(theirs).index("zk_min_client_response_size") + 1]
     missing = set(basic) - set(names(ours))
-    # TLS without client certificates and the connection throttle are counted by neither.
+    # TLS without client certificates is not counted.
     assert missing <= {
         "zk_non_mtls_remote_conn_count", "zk_non_mtls_local_conn_count",
-        "zk_connection_drop_probability", "zk_outstanding_tls_handshake"}, missing
+        "zk_outstanding_tls_handshake"}, missing
 
 
 def test_trace_mask_is_kept(ours):
@@ -239,6 +239,7 @@ def test_ensemble_members_are_zookeepers(tmp_path):
         assert conf[0] == conf[1]
         known = {line.split("\t")[0] for line in ensemble.servers[1].words("mntr").splitlines()}
         leading = {"zk_learners", "zk_synced_followers", "zk_synced_observers",
+                   "zk_synced_non_voting_followers",
                    "zk_pending_syncs", "zk_last_proposal_size", "zk_min_proposal_size",
                    "zk_max_proposal_size", "zk_leader_uptime"}
         mine = {line.split("\t")[0] for line in ensemble.servers[3].words("mntr").splitlines()}
