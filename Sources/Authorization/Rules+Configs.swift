@@ -1,5 +1,6 @@
 // Requests that read and change configurations: topics and groups by their names, everything else
 // by the cluster.
+import Control
 import KafkaMessages
 import KafkaProtocol
 import Metadata
@@ -64,7 +65,7 @@ extension IncrementalAlterConfigsRequest: GuardedRequest {
 }
 
 /// The answer for one resource, which the three APIs spell alike.
-private protocol ConfigAnswer: Sendable {
+public protocol ConfigAnswer: Sendable {
   init()
   var errorCode: Int16 { get set }
   var errorMessage: String? { get set }
@@ -73,12 +74,16 @@ private protocol ConfigAnswer: Sendable {
 }
 
 extension ConfigAnswer {
-  init(refusing code: ErrorCode, _ type: Int8, _ name: String) {
+  public init(_ refusal: Refusal, _ type: Int8, _ name: String) {
     self.init()
-    errorCode = code.rawValue
-    errorMessage = code.message
+    errorCode = refusal.code.rawValue
+    errorMessage = refusal.message
     resourceType = type
     resourceName = name
+  }
+
+  fileprivate init(refusing code: ErrorCode, _ type: Int8, _ name: String) {
+    self.init(Refusal(code, code.message), type, name)
   }
 }
 

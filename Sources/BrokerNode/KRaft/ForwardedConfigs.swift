@@ -4,6 +4,7 @@
 /// A broker's own settings are checked by that broker before they go to the controller, which
 /// knows neither its static configuration nor what fits it. What is refused here is left out of
 /// the forwarded request, and the answers are put together.
+import Authorization
 import Control
 import KafkaMessages
 import KafkaProtocol
@@ -24,14 +25,7 @@ enum ForwardedIncrementalAlterConfigsHandler: ApiHandler {
     var rest = request
     rest.resources = zip(request.resources, refusals).filter { $0.1 == nil }.map(\.0)
     let refused = zip(request.resources, refusals).compactMap { resource, refusal in
-      refusal.map { refusal in
-        Answer {
-          $0.errorCode = refusal.code.rawValue
-          $0.errorMessage = refusal.message
-          $0.resourceType = resource.resourceType
-          $0.resourceName = resource.resourceName
-        }
-      }
+      refusal.map { Answer($0, resource.resourceType, resource.resourceName) }
     }
     let pending = context.park()
     if rest.resources.isEmpty {
@@ -59,14 +53,7 @@ enum ForwardedAlterConfigsHandler: ApiHandler {
     var rest = request
     rest.resources = zip(request.resources, refusals).filter { $0.1 == nil }.map(\.0)
     let refused = zip(request.resources, refusals).compactMap { resource, refusal in
-      refusal.map { refusal in
-        Answer {
-          $0.errorCode = refusal.code.rawValue
-          $0.errorMessage = refusal.message
-          $0.resourceType = resource.resourceType
-          $0.resourceName = resource.resourceName
-        }
-      }
+      refusal.map { Answer($0, resource.resourceType, resource.resourceName) }
     }
     let pending = context.park()
     if rest.resources.isEmpty {

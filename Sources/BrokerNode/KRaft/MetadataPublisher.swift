@@ -36,9 +36,12 @@ final class MetadataPublisher: Sendable {
   ///
   /// - Parameter offset: of the last record in the image.
   private func publish(_ image: MetadataImage, _ plan: MetadataPlan, _ offset: Int64) {
+    let quotasBefore = services.metadata.image.clientQuotas
     services.metadata.publish(image, offset: offset)
-    services.throttle.take(image.clientQuotas)
-    services.connections.take(image.clientQuotas)
+    if image.clientQuotas != quotasBefore {
+      services.throttle.take(image.clientQuotas)
+      services.connections.take(image.clientQuotas)
+    }
     if plan.configs.contains(where: { $0.type == .clientMetrics }) {
       services.telemetry?.take(image.configs)
     }
