@@ -67,7 +67,8 @@ public final class ClusterSimulation {
   private func perform() throws {
     try bringUp()
     switch options.scenario {
-    case .random: try strike()
+    case .random: try strike { FaultSchedule.draw(seed: options.seed, $0, overMs: options.faultMs) }
+    case .isolatedLeader: try strike { _ in isolatedLeader }
     case .lostPageCache: try losePageCaches()
     }
     try recover()
@@ -122,15 +123,24 @@ public final class ClusterSimulation {
     machine.note("the cluster is up")
   }
 
-  /// The phase of faults that are drawn from the seed.
-  private func strike() throws {
+  /// What the leader of partition 0 takes in alone is nowhere else when it is killed, long before
+  /// anybody leaves the ISR (`replica.lag.time.max.ms` is 6 s); it comes back when others lead.
+  private var isolatedLeader: [ScheduledFault] {
+    let leader = "broker-\(topics[0].monitor.leaders.first ?? 1)"
+    return [
+      ScheduledFault(atMs: 500, durationMs: 4_000, fault: .separate(leader)),
+      ScheduledFault(atMs: 3_000, durationMs: 12_000, fault: .kill(leader)),
+    ]
+  }
+
+  /// The phase of faults.
+  private func strike(_ schedule: (FaultTargets) -> [ScheduledFault]) throws {
     let targets = FaultTargets(
       brokers: cluster.names(.broker),
       quorum: cluster.names(options.mode == .kraft ? .controller : .coordinator),
       clients: ClientProcesses.hosts, movesPartitions: options.movesPartitions)
     let nemesis = Nemesis(
-      cluster, targets,
-      FaultSchedule.draw(seed: options.seed, targets, overMs: options.faultMs)
+      cluster, targets, schedule(targets)
     ) { [topics] in topics.allSatisfy(\.sawFullISR) }
     try advance(
       options.faultMs,

@@ -51,6 +51,7 @@ enum SimulatedPlan {
           })
       ]
     case .lostPageCache: pageCacheTopics(options, plan)
+    case .isolatedLeader: [loaded("simulated", options, plan, load(options))]
     }
   }
 

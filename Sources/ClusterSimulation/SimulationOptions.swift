@@ -9,6 +9,8 @@ public enum SimulationScenario: String, Sendable, CaseIterable {
   case random
   /// Drill 19: power fails, and page caches are lost, of one broker at a time and then of all.
   case lostPageCache = "lost-page-cache"
+  /// Drill 37: a leader is cut off from its followers, and killed while they are still in sync.
+  case isolatedLeader = "isolated-leader"
 }
 
 /// One run of one seed.

@@ -23,7 +23,8 @@ struct SimulateTool: Tool {
         .value("--runs", "N", default: "1", "How many seeds, one after the other."),
         .value("--mode", "zookeeper|kraft|both", default: "both", "Which clusters."),
         .value(
-          "--scenario", "random|lost-page-cache", default: "random", "The course of events."),
+          "--scenario", "random|lost-page-cache|isolated-leader", default: "random",
+          "The course of events."),
         .value("--fault-time", "MS", default: "30000", "Simulated time with faults."),
         .value("--jobs", "N", "Seeds that run at the same time (default: one per processor)."),
         .value(

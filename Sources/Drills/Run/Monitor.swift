@@ -89,6 +89,9 @@ public final class Monitor: Sendable {
   /// The brokers that were last seen to hold each partition.
   public var replicas: [[Int32]] { latest?.partitions.map(\.replicas) ?? [] }
 
+  /// Who was last seen to lead each partition.
+  public var leaders: [Int32] { latest?.partitions.map(\.leader) ?? [] }
+
   /// What was seen last, one line.
   public var lastSeen: String {
     guard let latest else { return "nothing was seen" }
