@@ -53,8 +53,8 @@ extension ConfigTable {
       answers are written straight from the tree
     netty.advancedFlowControl.enabled bool false * -
       a client that does not read is not read from, always
-    netty.server.earlyDropSecureConnectionHandshakes bool false * -
-      a connection that is not served is closed as soon as it has said anything
+    netty.server.earlyDropSecureConnectionHandshakes bool false * !
+      a TLS connection too many is closed after its handshake
     netty.server.outstandingHandshake.limit int -1 -1.. +
       TLS handshakes under way above which no more are begun; -1 for no limit.
     nio.directBufferBytes int 65536 0.. -
@@ -113,8 +113,8 @@ extension ConfigTable {
       Whether the end of a session names its znodes, as servers before 3.6 do not.
     emulate353TTLNodes bool false * !
       TTL znodes of 3.5.3 are not read
-    enableEagerACLCheck bool false * -
-      ACLs are checked by the leader alone
+    enableEagerACLCheck bool false * !
+      ACLs are checked by the leader alone, and a write that is refused has its transaction
     enforce.auth.enabled bool false * +
       Whether clients must have proved an identity of enforce.auth.schemes.
     enforce.auth.schemes list [] * +

@@ -82,6 +82,8 @@ import Testing
   @Test func whatIsRefusedMayBeTurnedOff() throws {
     #expect(try read("sslQuorum=false\nskipACL=no\n").warnings.isEmpty)
     #expect(throws: SettingsError.self) { _ = try read("ssl.quorum.crl=true\n") }
+    #expect(throws: SettingsError.self) { _ = try read("enableEagerACLCheck=true\n") }
+    #expect(try read("enableEagerACLCheck=false\n").warnings.isEmpty)
   }
 
   @Test func passwordsAreNotShown() throws {
