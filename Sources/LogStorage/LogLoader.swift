@@ -194,7 +194,11 @@ struct LogLoader {
       let segment = segments[index]
       report.recoveredSegments += 1
       var found: [(LeaderEpoch, Offset)] = []
+      var next = segment.baseOffset
+      var isContiguous = true
       let cut = try recoverSegment(segment) { header in
+        isContiguous = isContiguous && header.baseOffset == next
+        next = header.nextOffset
         guard header.magic == 2 else { return }
         let epoch = LeaderEpoch(header.partitionLeaderEpoch)
         if found.last?.0 != epoch { found.append((epoch, header.baseOffset)) }
@@ -203,15 +207,22 @@ struct LogLoader {
         try epochs.assign(epoch, at: offset)
       }
       index += 1
-      guard cut > 0 else { continue }
+      let isFollowed = index == segments.count || segments[index].baseOffset == next
+      guard cut > 0 || (!isFollowed && isContiguous && !config.isCompacted) else { continue }
       report.truncatedBytes += cut
-      // What lies behind a cut does not continue the log.
-      for segment in segments[index...] {
-        report.truncatedBytes += segment.size
-        try segment.remove()
-      }
-      segments.removeSubrange(index...)
+      try removeRest(&segments, from: index)
     }
+  }
+
+  /// What lies behind a cut does not continue the log; neither does what lies behind a hole, which
+  /// is left where a power failure took the end of a segment and not the segment after it. Cleaning
+  /// leaves holes too, so logs that are or were compacted keep theirs: their own offsets have gaps.
+  private mutating func removeRest(_ segments: inout [LogSegment], from index: Int) throws {
+    for segment in segments[index...] {
+      report.truncatedBytes += segment.size
+      try segment.remove()
+    }
+    segments.removeSubrange(index...)
   }
 
   private func recoverSegment(

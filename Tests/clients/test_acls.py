@@ -172,6 +172,7 @@ def test_lists_have_only_what_may_be_seen(guarded):
     admin = create(guarded, "hidden-topic")
     assert "hidden-topic" in admin.list_topics(timeout=30).topics
     deny(guarded, "--topic", "hidden-", "--resource-pattern-type", "prefixed")
+    known_to_all(guarded, "name=hidden-")
     wait_until(lambda: "hidden-topic" not in admin.list_topics(timeout=30).topics, 30,
                "the topic is not listed")
     asked = admin.list_topics("hidden-topic", timeout=30).topics["hidden-topic"]
