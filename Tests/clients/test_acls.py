@@ -170,13 +170,17 @@ def test_a_group_of_somebody_else(guarded):
 
 def test_lists_have_only_what_may_be_seen(guarded):
     admin = create(guarded, "hidden-topic")
-    assert "hidden-topic" in admin.list_topics(timeout=30).topics
+    wait_until(lambda: "hidden-topic" in admin.list_topics(timeout=30).topics, 30,
+               "the topic is listed")
     deny(guarded, "--topic", "hidden-", "--resource-pattern-type", "prefixed")
     known_to_all(guarded, "name=hidden-")
     wait_until(lambda: "hidden-topic" not in admin.list_topics(timeout=30).topics, 30,
                "the topic is not listed")
-    asked = admin.list_topics("hidden-topic", timeout=30).topics["hidden-topic"]
-    assert asked.error.name() == "TOPIC_AUTHORIZATION_FAILED"
+
+    def refused():
+        asked = admin.list_topics("hidden-topic", timeout=30).topics["hidden-topic"]
+        return asked.error is not None and asked.error.name() == "TOPIC_AUTHORIZATION_FAILED"
+    wait_until(refused, 30, "the topic is refused by name")
 
 
 def test_entries_outlive_restarts(guarded):
