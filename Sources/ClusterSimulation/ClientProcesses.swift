@@ -81,11 +81,7 @@ struct ClientProcesses {
   func createTopics() throws(SystemError) -> Errand {
     let loads = topics.map(\.loads)
     return try run {
-      let admin = try AdminClient(
-        [
-          "bootstrap.servers": loads[0].bootstrap, "request.timeout.ms": "5000",
-          "default.api.timeout.ms": "30000", "reconnect.backoff.max.ms": "200",
-        ], executor: LoadRuntime.executor)
+      let admin = try LoadRuntime.admin(loads[0].bootstrap, timeoutMs: 30_000)
       for load in loads { try await load.createTopic(admin) }
       await admin.close()
       return true
@@ -98,11 +94,7 @@ struct ClientProcesses {
   ) throws(SystemError) -> Errand {
     let loads = topics.map(\.loads)
     return try run {
-      let admin = try AdminClient(
-        [
-          "bootstrap.servers": loads[0].bootstrap, "request.timeout.ms": "5000",
-          "default.api.timeout.ms": "30000", "reconnect.backoff.max.ms": "200",
-        ], executor: LoadRuntime.executor)
+      let admin = try LoadRuntime.admin(loads[0].bootstrap, timeoutMs: 30_000)
       let end = Clock.now().advanced(milliseconds: livenessMs)
       repeat {
         var differences: [String] = []

@@ -40,12 +40,13 @@ public enum GroupRecord: Sendable {
       // Only version 1 has room for an expiry of its own.
       let version = offset?.expireTimestamp == nil ? versions.offset : 1
       return (
-        Self.bytes(key, version: 1), offset.map { Self.bytes(Self.value(of: $0), version: version) }
+        key.bytes(behindVersion: 1),
+        offset.map { Self.value(of: $0).bytes(behindVersion: version) }
       )
     case .group(let id, let value):
       let key = GroupMetadataKey { $0.group = id }
       return (
-        Self.bytes(key, version: 2), value.map { Self.bytes($0, version: versions.group) }
+        key.bytes(behindVersion: 2), value.map { $0.bytes(behindVersion: versions.group) }
       )
     }
   }
@@ -58,13 +59,6 @@ public enum GroupRecord: Sendable {
       $0.commitTimestamp = offset.commitTimestamp.milliseconds
       $0.expireTimestamp = offset.expireTimestamp?.milliseconds ?? -1
     }
-  }
-
-  private static func bytes(_ message: some KafkaMessage, version: Int16) -> [UInt8] {
-    var writer = ByteWriter(reserving: 128)
-    writer.writeInt16(version)
-    message.write(to: &writer, version: version)
-    return writer.array()
   }
 
   // MARK: Reading

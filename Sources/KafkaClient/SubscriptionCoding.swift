@@ -25,10 +25,7 @@ public enum SubscriptionCoding {
     }
     subscription.generationID = generationID
     subscription.rackID = rackID
-    var writer = ByteWriter(reserving: 128)
-    writer.writeInt16(3)
-    subscription.write(to: &writer, version: 3)
-    return writer.array()
+    return subscription.bytes(behindVersion: 3)
   }
 
   /// A newer version than is known here is read as the newest known one, as all clients do.
@@ -63,10 +60,7 @@ public enum SubscriptionCoding {
           })
       }
     }
-    var writer = ByteWriter(reserving: 128)
-    writer.writeInt16(3)
-    assignment.write(to: &writer, version: 3)
-    return writer.array()
+    return assignment.bytes(behindVersion: 3)
   }
 
   /// The partitions of a member; empty bytes mean none.

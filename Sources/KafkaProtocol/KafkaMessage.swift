@@ -34,6 +34,15 @@ public protocol KafkaMessage: KafkaStruct {
 
 extension KafkaMessage {
   public mutating func copyRecords(from frame: RawSpan) {}
+
+  /// The message behind its version as an int16: so coordinators keep it in their topics' records,
+  /// and members of a group put it into their subscriptions.
+  public func bytes(behindVersion version: Int16) -> [UInt8] {
+    var writer = ByteWriter(reserving: 128)
+    writer.writeInt16(version)
+    write(to: &writer, version: version)
+    return writer.array()
+  }
 }
 
 public protocol KafkaRequest: KafkaMessage {

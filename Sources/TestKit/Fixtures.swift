@@ -31,6 +31,16 @@ public enum Fixtures {
     return folder
   }
 
+  /// The log segments of a topic in a fixture that is a log directory, in order.
+  public static func segments(of topic: String, in fixture: String) throws -> [Data] {
+    let folder = try unpack(fixture)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter {
+      $0.contains("\(topic)-") && $0.hasSuffix(".log")
+    }
+    return try files.sorted().map { try Data(contentsOf: folder.appending(path: $0)) }
+  }
+
   public static func temporaryFolder() throws -> URL {
     let folder = FileManager.default.temporaryDirectory
       .appending(path: "jackdaw-test-\(UUID().uuidString)")

@@ -24,8 +24,8 @@ public struct TransactionRecord: Hashable, Sendable {
   public func encoded() -> (key: [UInt8], value: [UInt8]?) {
     let key = TransactionLogKey { $0.transactionalID = id }
     return (
-      Self.bytes(key, version: 0),
-      value.map { Self.bytes(Self.stored($0), version: Self.valueVersion) }
+      key.bytes(behindVersion: 0),
+      value.map { Self.stored($0).bytes(behindVersion: Self.valueVersion) }
     )
   }
 
@@ -52,13 +52,6 @@ public struct TransactionRecord: Hashable, Sendable {
       topics[topics.count - 1].partitionIDs.append(partition.partition)
     }
     return topics
-  }
-
-  private static func bytes(_ message: some KafkaMessage, version: Int16) -> [UInt8] {
-    var writer = ByteWriter(reserving: 128)
-    writer.writeInt16(version)
-    message.write(to: &writer, version: version)
-    return writer.array()
   }
 
   // MARK: Reading

@@ -13,14 +13,9 @@ import Values
   func records(
     of fixture: String, _ body: (_ key: [UInt8], _ value: [UInt8]?, _ offset: Int64) throws -> Void
   ) throws {
-    let folder = try Fixtures.unpack(fixture)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter {
-      $0.contains("__consumer_offsets-") && $0.hasSuffix(".log")
-    }
-    #expect(!files.isEmpty)
-    for file in files.sorted() {
-      let data = try Data(contentsOf: folder.appending(path: file))
+    let segments = try Fixtures.segments(of: "__consumer_offsets", in: fixture)
+    #expect(!segments.isEmpty)
+    for data in segments {
       try data.withUnsafeBytes { bytes in
         var batches = BatchIterator(bytes)
         var scratch = ByteWriter()

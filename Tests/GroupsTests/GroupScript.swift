@@ -1,5 +1,6 @@
 import Groups
 import KafkaProtocol
+import TestKit
 import Values
 
 /// Runs a scenario written as a script and returns it with what happened after each command.
@@ -22,7 +23,7 @@ struct GroupScript {
   private var names: [String: String] = [:]
   private var ids: [String: String] = [:]
   private var counts: [String: Int] = [:]
-  private var transcript: [String] = []
+  private var transcript = InlineScript()
 
   init(_ change: (inout GroupConfig) -> Void = { _ in }) {
     change(&config)
@@ -32,30 +33,20 @@ struct GroupScript {
   /// Runs a script whose lines with `>` are expectations.
   /// - Returns: the script as it would have to read; equal to `script` if all went as expected.
   mutating func run(_ script: String) -> String {
-    transcript = []
-    for line in script.split(separator: "\n", omittingEmptySubsequences: false) {
-      let text = line.drop { $0 == " " }
-      if text.hasPrefix(">") { continue }
-      transcript.append(String(line))
-      if !text.isEmpty, !text.hasPrefix("#") { command(String(text)) }
+    transcript = InlineScript()
+    for line in InlineScript.lines(script) {
+      if let command = transcript.take(line) { perform(command) }
     }
-    return transcript.joined(separator: "\n")
+    return transcript.text
   }
 
-  private mutating func print(_ line: String) { transcript.append("> " + line) }
+  private mutating func print(_ line: String) { transcript.say(line) }
 
   // MARK: Commands
 
-  private mutating func command(_ line: String) {
-    let words = line.split(separator: " ").map(String.init)
-    var options: [String: String] = [:]
-    for word in words.dropFirst() {
-      if let separator = word.firstIndex(of: "=") {
-        options[String(word[..<separator])] = String(word[word.index(after: separator)...])
-      }
-    }
-    let token = words.dropFirst().first { !$0.contains("=") } ?? "-"
-    switch words[0] {
+  private mutating func perform(_ command: InlineScript.Command) {
+    let (token, options) = (command.token, command.options)
+    switch command.name {
     case "join": step(.join(join(options), named(token)))
     case "sync": step(.sync(sync(options), named(token)))
     case "beat": step(.heartbeat(beat(options), named(token)))

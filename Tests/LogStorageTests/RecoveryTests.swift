@@ -49,15 +49,21 @@ import Values
     }
   }
 
-  /// Power failed before a full segment was flushed, and the kernel had written the next one:
-  /// whole batches are missing in the middle. Seed 1 of lost-page-cache in ZooKeeper mode.
-  @Test func aHoleBetweenSegmentsEndsTheLog() throws {
-    let folder = try Folder()
+  /// Of the second segment only its first batch is left, those behind it are whole.
+  func crashedWithAHole(_ folder: Folder) throws -> (rows: [Row], first: BatchHeader) {
     let rows = try crashed(folder)
     let path = try segments(folder)[1]
     let bytes = try #require(try FileSystem.readFile(path))
     let first = try bytes.withUnsafeBytes { try BatchHeader($0) }
     try File(path, [.read, .write]).truncate(to: Int64(first.sizeInBytes))
+    return (rows, first)
+  }
+
+  /// Power failed before a full segment was flushed, and the kernel had written the next one:
+  /// whole batches are missing in the middle. Seed 1 of lost-page-cache in ZooKeeper mode.
+  @Test func aHoleBetweenSegmentsEndsTheLog() throws {
+    let folder = try Folder()
+    let (rows, first) = try crashedWithAHole(folder)
     let (log, report) = try folder.openReporting(wasClean: false)
     let found = try log.rows()
     #expect(log.logEndOffset == first.nextOffset)
@@ -68,11 +74,7 @@ import Values
   /// In a compacted log a segment may end early because its last records were cleaned away.
   @Test func aHoleInACompactedLogIsItsCleaners() throws {
     let folder = try Folder()
-    let rows = try crashed(folder)
-    let path = try segments(folder)[1]
-    let bytes = try #require(try FileSystem.readFile(path))
-    let first = try bytes.withUnsafeBytes { try BatchHeader($0) }
-    try File(path, [.read, .write]).truncate(to: Int64(first.sizeInBytes))
+    let (rows, _) = try crashedWithAHole(folder)
     let (log, _) = try folder.openReporting(wasClean: false) { $0.isCompacted = true }
     #expect(try log.rows().last == rows.last)
   }

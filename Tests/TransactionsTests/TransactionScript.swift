@@ -1,4 +1,5 @@
 import KafkaProtocol
+import TestKit
 import Testing
 import Transactions
 import Values
@@ -21,7 +22,7 @@ struct TransactionScript {
   private var now = WallTime(milliseconds: 1_000_000)
   private var tokens: [TransactionToken: String] = [:]
   private var nextProducer: Int64 = 7
-  private var transcript: [String] = []
+  private var transcript = InlineScript()
 
   init(_ change: (inout TransactionConfig) -> Void = { _ in }) {
     change(&config)
@@ -31,32 +32,22 @@ struct TransactionScript {
   /// Runs a script whose lines with `>` are expectations.
   /// - Returns: the script as it would have to read; equal to `script` if all went as expected.
   mutating func run(_ script: String) -> String {
-    transcript = []
-    for line in script.split(separator: "\n", omittingEmptySubsequences: false) {
-      let text = line.drop { $0 == " " }
-      if text.hasPrefix(">") { continue }
-      transcript.append(String(line))
-      if !text.isEmpty, !text.hasPrefix("#") { command(String(text)) }
+    transcript = InlineScript()
+    for line in InlineScript.lines(script) {
+      if let command = transcript.take(line) { perform(command) }
     }
-    return transcript.joined(separator: "\n")
+    return transcript.text
   }
 
-  private mutating func print(_ line: String) { transcript.append("> " + line) }
+  private mutating func print(_ line: String) { transcript.say(line) }
 
   // MARK: Commands
 
-  private mutating func command(_ line: String) {
-    let words = line.split(separator: " ").map(String.init)
-    var options: [String: String] = [:]
-    for word in words.dropFirst() {
-      if let separator = word.firstIndex(of: "=") {
-        options[String(word[..<separator])] = String(word[word.index(after: separator)...])
-      }
-    }
-    let name = words.dropFirst().first { !$0.contains("=") } ?? "-"
+  private mutating func perform(_ command: InlineScript.Command) {
+    let (name, options) = (command.token, command.options)
     let speaker = TransactionCommand(options["id"] ?? "x", identity(options["as"]))
     let of = partitions(options["of"])
-    switch words[0] {
+    switch command.name {
     case "init": step(.initProducer(initCommand(options), named(name)))
     case "add": step(.addPartitions(speaker, of, named(name)))
     case "verify": step(.verifyPartitions(speaker, of, named(name)))
@@ -210,12 +201,7 @@ func check(
   at location: SourceLocation = #_sourceLocation
 ) {
   var runner = TransactionScript(change)
-  let actual = runner.run(script)
-  guard actual != script else { return }
-  let expected = script.split(separator: "\n", omittingEmptySubsequences: false)
-  let lines = actual.split(separator: "\n", omittingEmptySubsequences: false)
-  let first = zip(expected, lines).first { $0 != $1 }
-  Issue.record(
-    "expected '\(first?.0 ?? "")', not '\(first?.1 ?? "")'; the whole is\n\(actual)",
-    sourceLocation: location)
+  if let difference = InlineScript.difference(script, runner.run(script)) {
+    Issue.record("\(difference)", sourceLocation: location)
+  }
 }

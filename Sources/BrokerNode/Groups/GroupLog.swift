@@ -10,7 +10,7 @@ import Replication
 import Values
 
 struct GroupLog: Sendable {
-  private let log: CoordinatorLog
+  let log: CoordinatorLog
   var partition: Partition { log.partition }
   private var services: BrokerServices { log.services }
 
@@ -26,17 +26,17 @@ struct GroupLog: Sendable {
     _ records: [GroupRecord], transaction: TransactionalProducer?, verification: UInt64?,
     on loop: BrokerLoop
   ) throws(PartitionFailure) -> CoordinatorLog.Appended {
-    let batch = try build(records, transaction, at: loop.wallNow)
+    var batch = build(records, transaction, at: loop.wallNow)
     let role = transaction.flatMap { producer in
       services.currentConfig.producers.isVerificationEnabled
         ? TransactionRole.data(producer.id, epoch: producer.epoch, verification: verification) : nil
     }
-    return try log.append(batch, role: role, on: loop)
+    return try log.append(&batch, role: role, on: loop)
   }
 
   private func build(
     _ records: [GroupRecord], _ transaction: TransactionalProducer?, at time: WallTime
-  ) throws(PartitionFailure) -> [UInt8] {
+  ) -> BatchBuilder {
     let config = services.config
     var options = BatchOptions()
     let codec = UInt8(clamping: config.groups.offsetsTopicCompressionCodec)
@@ -52,18 +52,7 @@ struct GroupLog: Sendable {
       let bytes = record.encoded(versions)
       builder.append(timestamp: time.milliseconds, key: bytes.key, value: bytes.value)
     }
-    var output = ByteWriter(reserving: builder.sizeUncompressed + 64)
-    do throws(RecordError) {
-      try builder.finish(into: &output)
-    } catch {
-      throw PartitionFailure(.unknownServerError, "\(error)")
-    }
-    return output.array()
-  }
-
-  /// How an append stands; nil while in-sync replicas lack it.
-  func outcome(upTo endOffset: Offset) -> Result<Void, PartitionFailure>? {
-    log.outcome(upTo: endOffset)
+    return builder
   }
 
   // MARK: Loading

@@ -16,8 +16,7 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
   private let log: GroupLog
   private unowned let coordinator: GroupCoordinator
 
-  private enum Status { case loading, active, resigned }
-  private var status = Status.loading
+  private var status = CoordinatorStatus.loading
   private(set) var shard: GroupShard
   private var random: SplitMix
 
@@ -31,16 +30,7 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
   /// Markers that came while the partition was being read.
   private var ended: [(ProducerID, isCommitted: Bool)] = []
 
-  /// Appends whose outcome the shard has not been told, in order.
-  private struct InFlight {
-    var write: WriteID
-    var baseOffset: Offset
-    var endOffset: Offset
-    var deadline: Instant
-    /// Known at once when the append itself failed.
-    var failure: ErrorCode?
-  }
-  private var inFlight: [InFlight] = []
+  private var inFlight = CoordinatorAppends<WriteID>()
   private var isParked = false
 
   private var timer = LoopTimer.none
@@ -67,13 +57,7 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
   // MARK: Coming and going
 
   /// Why requests are refused; nil when they are not.
-  var refusal: ErrorCode? {
-    switch status {
-    case .loading: .coordinatorLoadInProgress
-    case .active: nil
-    case .resigned: .notCoordinator
-    }
-  }
+  var refusal: ErrorCode? { status.refusal }
 
   /// Reads the partition on a thread that may block, and begins to serve.
   func load() {
@@ -228,37 +212,21 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
     _ write: WriteID, _ records: [GroupRecord], _ transaction: TransactionalProducer?
   ) {
     let timeoutMs = coordinator.services.config.groups.offsetsCommitTimeoutMs
-    var entry = InFlight(
-      write: write, baseOffset: -1, endOffset: -1,
-      deadline: loop.now.advanced(milliseconds: timeoutMs))
-    do throws(PartitionFailure) {
-      let verification = transaction.flatMap { verified.removeValue(forKey: $0) }
+    let deadline = loop.now.advanced(milliseconds: timeoutMs)
+    let verification = transaction.flatMap { verified.removeValue(forKey: $0) }
+    inFlight.add(write, until: deadline) { () throws(PartitionFailure) in
       let appended = try log.append(
         records, transaction: transaction, verification: verification, on: loop)
-      entry.baseOffset = appended.baseOffset
-      entry.endOffset = appended.endOffset
       coordinator.metrics.count(records)
-    } catch {
-      entry.failure = error.code
+      return appended
     }
-    inFlight.append(entry)
   }
 
   /// Reports the appends whose outcome is known, oldest first.
   private func settle() {
-    while let first = inFlight.first, let error = outcome(of: first) {
-      inFlight.removeFirst()
+    while let settled = inFlight.takeSettled(in: log.log, at: loop.now) {
       events.append(
-        .appendFinished(first.write, error: error, baseOffset: first.baseOffset))
-    }
-  }
-
-  private func outcome(of entry: InFlight) -> ErrorCode? {
-    if let failure = entry.failure { return failure }
-    switch log.outcome(upTo: entry.endOffset) {
-    case .success: return ErrorCode.none
-    case .failure(let failure): return failure.code
-    case nil: return entry.deadline <= loop.now ? .requestTimedOut : nil
+        .appendFinished(settled.write, error: settled.error, baseOffset: settled.baseOffset))
     }
   }
 
@@ -277,7 +245,7 @@ final class GroupShardHost: @unchecked Sendable {  // confined to `loop`, but fo
   private func arm() {
     guard status == .active else { return }
     let next = min(
-      shard.nextDeadline ?? .distantFuture, inFlight.first?.deadline ?? .distantFuture)
+      shard.nextDeadline ?? .distantFuture, inFlight.nextDeadline ?? .distantFuture)
     // A timer that fires early finds nothing to do, and is set anew.
     if next >= timerDeadline { return }
     loop.eventLoop.cancel(timer)

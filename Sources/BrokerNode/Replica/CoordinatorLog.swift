@@ -21,12 +21,18 @@ struct CoordinatorLog: Sendable {
     var endOffset: Offset
   }
 
-  /// Appends one batch.
+  /// Finishes a batch and appends it.
   func append(
-    _ batch: [UInt8], role: TransactionRole? = nil, on loop: BrokerLoop
+    _ batch: inout BatchBuilder, role: TransactionRole? = nil, on loop: BrokerLoop
   ) throws(PartitionFailure) -> Appended {
+    var output = ByteWriter(reserving: batch.sizeUncompressed + 64)
+    do throws(RecordError) {
+      try batch.finish(into: &output)
+    } catch {
+      throw PartitionFailure(.unknownServerError, "\(error)")
+    }
     let appended = try Self.append(
-      batch, to: partition, epoch: epoch, role: role, services, on: loop)
+      output.array(), to: partition, epoch: epoch, role: role, services, on: loop)
     return Appended(
       baseOffset: appended.result.baseOffset, endOffset: appended.result.lastOffset + 1)
   }

@@ -17,13 +17,7 @@ struct TransactionLog: Sendable {
       let bytes = record.encoded()
       builder.append(timestamp: loop.wallNow.milliseconds, key: bytes.key, value: bytes.value)
     }
-    var output = ByteWriter(reserving: builder.sizeUncompressed + 64)
-    do throws(RecordError) {
-      try builder.finish(into: &output)
-    } catch {
-      throw PartitionFailure(.unknownServerError, "\(error)")
-    }
-    return try log.append(output.array(), on: loop)
+    return try log.append(&builder, on: loop)
   }
 
   /// Reads every record there is; for threads that may block.

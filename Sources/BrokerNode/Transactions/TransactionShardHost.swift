@@ -24,8 +24,7 @@ final class TransactionShardHost {
   private let log: TransactionLog
   private unowned let coordinator: TransactionCoordinator
 
-  private enum Status { case loading, active, resigned }
-  private var status = Status.loading
+  private var status = CoordinatorStatus.loading
   private(set) var shard: TransactionShard
 
   private var nextToken: UInt64 = 0
@@ -34,15 +33,7 @@ final class TransactionShardHost {
   private var events: [TransactionEvent] = []
   private var isRunning = false
 
-  /// Appends whose outcome the shard has not been told, in order.
-  private struct InFlight {
-    var write: TransactionWriteID
-    var endOffset: Offset
-    var deadline: Instant
-    /// Known at once when the append itself failed.
-    var failure: ErrorCode?
-  }
-  private var inFlight: [InFlight] = []
+  private var inFlight = CoordinatorAppends<TransactionWriteID>()
   private var isParked = false
   private var isRetryScheduled = false
 
@@ -69,13 +60,7 @@ final class TransactionShardHost {
   // MARK: Coming and going
 
   /// Why requests are refused; nil when they are not.
-  var refusal: ErrorCode? {
-    switch status {
-    case .loading: .coordinatorLoadInProgress
-    case .active: nil
-    case .resigned: .notCoordinator
-    }
-  }
+  var refusal: ErrorCode? { status.refusal }
 
   /// Reads the partition on a thread that may block, and begins to serve.
   func load() {
@@ -228,38 +213,23 @@ final class TransactionShardHost {
   // MARK: Appends
 
   private func append(_ write: TransactionWriteID, _ records: [TransactionRecord]) {
-    var entry = InFlight(
-      write: write, endOffset: -1,
-      deadline: loop.now.advanced(milliseconds: settings.timeoutMs))
-    do throws(PartitionFailure) {
-      entry.endOffset = try log.append(records, on: loop).endOffset
-    } catch {
-      entry.failure = error.code
+    let deadline = loop.now.advanced(milliseconds: settings.timeoutMs)
+    inFlight.add(write, until: deadline) { () throws(PartitionFailure) in
+      try log.append(records, on: loop)
     }
-    inFlight.append(entry)
   }
 
   /// Reports the appends whose outcome is known, oldest first.
   private func settle() {
-    while let first = inFlight.first, let error = outcome(of: first) {
-      inFlight.removeFirst()
-      events.append(.appendFinished(first.write, error: error))
-    }
-  }
-
-  private func outcome(of entry: InFlight) -> ErrorCode? {
-    if let failure = entry.failure { return failure }
-    switch log.log.outcome(upTo: entry.endOffset) {
-    case .success: return ErrorCode.none
-    case .failure(let failure): return failure.code
-    case nil: return entry.deadline <= loop.now ? .requestTimedOut : nil
+    while let settled = inFlight.takeSettled(in: log.log, at: loop.now) {
+      events.append(.appendFinished(settled.write, error: settled.error))
     }
   }
 
   private func waitForReplicas() {
-    guard let first = inFlight.first, !isParked, status == .active else { return }
+    guard let deadline = inFlight.nextDeadline, !isParked, status == .active else { return }
     isParked = true
-    loop.wait(self, on: [partition], until: first.deadline)
+    loop.wait(self, on: [partition], until: deadline)
   }
 }
 

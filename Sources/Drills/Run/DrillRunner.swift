@@ -35,10 +35,7 @@ public struct DrillRunner: Sendable {
     let target = LoadTarget(
       topic: "drill-\(drill.number)-\(UInt32.random(in: 0...9_999_999))",
       partitions: drill.load.partitions)
-    let admin = try AdminClient([
-      "bootstrap.servers": cluster.bootstrap, "request.timeout.ms": "5000",
-      "default.api.timeout.ms": "15000", "reconnect.backoff.max.ms": "200",
-    ])
+    let admin = try LoadRuntime.admin(cluster.bootstrap)
     try await createTopic(target, admin)
     let run = DrillRun(
       cluster: cluster, options: options, timeline: timeline, target: target,

@@ -98,10 +98,7 @@ public struct FailoverMeasurement: Sendable {
     try cluster.up(tell)
     let target = LoadTarget(
       topic: "failover-\(UInt32.random(in: 0...9_999_999))", partitions: 6)
-    let admin = try AdminClient([
-      "bootstrap.servers": cluster.bootstrap, "request.timeout.ms": "5000",
-      "default.api.timeout.ms": "15000", "reconnect.backoff.max.ms": "200",
-    ])
+    let admin = try LoadRuntime.admin(cluster.bootstrap)
     try await target.create(replicas: 3, configs: ["min.insync.replicas": "2"], admin)
     let run = DrillRun(
       cluster: cluster, options: DrillOptions(), timeline: timeline, target: target,

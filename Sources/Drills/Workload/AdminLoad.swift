@@ -15,12 +15,7 @@ struct AdminLoad: Workload {
   var kept = 0
 
   func run(until stop: StopSignal) async {
-    guard
-      let admin = try? AdminClient([
-        "bootstrap.servers": bootstrap, "request.timeout.ms": "5000",
-        "default.api.timeout.ms": "5000", "reconnect.backoff.max.ms": "200",
-      ], executor: LoadRuntime.executor)
-    else { return }
+    guard let admin = try? LoadRuntime.admin(bootstrap, timeoutMs: 5000) else { return }
     var number = 0
     var left = kept
     while !stop.isStopped {
@@ -31,7 +26,7 @@ struct AdminLoad: Workload {
       let topic = NewTopic(name, partitions: 1, replicationFactor: replicationFactor)
       recorder.ledger.expects(name, nil)
       let created = try? await admin.createTopics([topic])
-      note(created?[name].map { $0.map { _ in } })
+      recorder.addAdministration(created?[name].map { $0.map { _ in } })
       if case .success? = created?[name] {
         recorder.ledger.expects(name, true)
         if stays {
@@ -49,7 +44,7 @@ struct AdminLoad: Workload {
   private func delete(_ name: String, _ admin: AdminClient) async {
     recorder.ledger.expects(name, nil)
     let deleted = try? await admin.deleteTopics([name])
-    note(deleted?[name].map { $0.map { _ in } })
+    recorder.addAdministration(deleted?[name].map { $0.map { _ in } })
     if case .success? = deleted?[name] { recorder.ledger.expects(name, false) }
   }
 
@@ -59,16 +54,7 @@ struct AdminLoad: Workload {
     let value = "\(3_600_000 + recorder.newValue())"
     let change = ConfigChange(.set, AdministrationLedger.setting, value)
     let changed = try? await admin.alterConfigs([resource: [change]])
-    note(changed?[resource])
+    recorder.addAdministration(changed?[resource])
     if case .success? = changed?[resource] { recorder.ledger.expects(name, setting: value) }
-  }
-
-  private func note(_ result: Result<Void, ClientError>?) {
-    switch result {
-    case .success: recorder.addAdministration(.ok)
-    case .failure(let error):
-      recorder.addAdministration(error.code == nil ? .unknown : .failed)
-    case nil: recorder.addAdministration(.unknown)
-    }
   }
 }

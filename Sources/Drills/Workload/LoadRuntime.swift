@@ -1,4 +1,5 @@
 // Where loads run: on the system's tasks and clock, or on an event loop's.
+import KafkaClient
 import Platform
 import Values
 
@@ -8,6 +9,17 @@ import Values
 public enum LoadRuntime {
   /// Nil: the system's.
   @TaskLocal public static var executor: EventLoopExecutor?
+
+  /// A client for administration that gives up soon, and finds members that come back at once.
+  public static func admin(
+    _ bootstrap: String, timeoutMs: Int = 15_000
+  ) throws(ClientError) -> AdminClient {
+    try AdminClient(
+      [
+        "bootstrap.servers": bootstrap, "request.timeout.ms": "5000",
+        "default.api.timeout.ms": "\(timeoutMs)", "reconnect.backoff.max.ms": "200",
+      ], executor: executor)
+  }
 
   /// Waits, at least so long.
   public static func pause(_ milliseconds: Int64) async {

@@ -18,12 +18,7 @@ struct MoveLoad: Workload {
   private static let pauseMs: Int64 = 3_000
 
   func run(until stop: StopSignal) async {
-    guard
-      let admin = try? AdminClient([
-        "bootstrap.servers": bootstrap, "request.timeout.ms": "5000",
-        "default.api.timeout.ms": "5000", "reconnect.backoff.max.ms": "200",
-      ], executor: LoadRuntime.executor)
-    else { return }
+    guard let admin = try? LoadRuntime.admin(bootstrap, timeoutMs: 5000) else { return }
     var random = SplitMix(seed: seed)
     while !stop.isStopped {
       let at = TopicPartition(
@@ -31,23 +26,15 @@ struct MoveLoad: Workload {
       switch Int.random(in: 0..<6, using: &random) {
       case 0:
         // One that is not under way cannot be called off, which is an answer too.
-        note((try? await admin.alterReassignments([at: nil]))?[at])
-      case 1: note((try? await admin.electLeaders(.preferred, [at]))?[at])
+        recorder.addAdministration((try? await admin.alterReassignments([at: nil]))?[at])
+      case 1: recorder.addAdministration((try? await admin.electLeaders(.preferred, [at]))?[at])
       default:
         let replicas = Array(brokers.shuffled(using: &random).prefix(Int(replicationFactor)))
         recorder.ledger.asksToMove(at, to: replicas)
-        note((try? await admin.alterReassignments([at: replicas]))?[at])
+        recorder.addAdministration((try? await admin.alterReassignments([at: replicas]))?[at])
       }
       await LoadRuntime.pause(Int64.random(in: 200...Self.pauseMs, using: &random))
     }
     await admin.close()
-  }
-
-  private func note(_ result: Result<Void, ClientError>?) {
-    switch result {
-    case .success: recorder.addAdministration(.ok)
-    case .failure(let error): recorder.addAdministration(error.code == nil ? .unknown : .failed)
-    case nil: recorder.addAdministration(.unknown)
-    }
   }
 }

@@ -1,5 +1,6 @@
 // The history as it is written, from many threads.
 import Histories
+import KafkaClient
 import Platform
 import Synchronization
 import Values
@@ -121,6 +122,15 @@ public final class Recorder: Sendable {
     state.withLock { state in
       state.administration.attempted += 1
       state.administration.add(outcome)
+    }
+  }
+
+  /// What came of a request; nil: nobody answered.
+  func addAdministration(_ result: Result<Void, ClientError>?) {
+    switch result {
+    case .success: addAdministration(.ok)
+    case .failure(let error): addAdministration(error.code == nil ? .unknown : .failed)
+    case nil: addAdministration(.unknown)
     }
   }
 
