@@ -23,8 +23,10 @@ def certificates():
                 f"{authority}.pem", "-days", "2", "-subj", f"/CN={authority}")
     for name, subject, authority in (
             ("server", "/O=Jackdaw/CN=localhost", "ca"), ("client", "/O=Jackdaw/CN=alice", "ca"),
-            ("admin", "/O=Jackdaw/CN=admin", "ca"), ("stranger", "/CN=localhost", "other-ca")):
-        (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+            ("admin", "/O=Jackdaw/CN=admin", "ca"), ("stranger", "/CN=localhost", "other-ca"),
+            ("elsewhere", "/CN=elsewhere.example", "ca")):
+        (folder / "names").write_text("subjectAltName=" + (
+            "DNS:elsewhere.example\n" if name == "elsewhere" else "DNS:localhost,IP:127.0.0.1\n"))
         openssl(folder, "req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr",
                 "-subj", subject)
         openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem",

@@ -11,7 +11,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import make_acl
 
 from certificates import PASSWORD, certificates, tls_settings
-from harness import Coordinator, Ensemble, four_letter, free_port
+from harness import Coordinator, Ensemble, four_letter, free_port, wait_until
 
 SERVERS = pytest.mark.parametrize("real", [False, True], ids=["ours", "zookeepers"])
 
@@ -256,6 +256,25 @@ def test_a_stranger_is_no_member(tmp_path):
             client.create("/x", b"1")
 
 
+@pytest.mark.parametrize("judged", ["true", "false"])
+def test_names_of_servers_that_connect_are_judged(tmp_path, judged):
+    """Its certificate is trusted, and is for another host: whether it may come in is a setting."""
+    settings = {**QUORUM, "ssl.quorum.clientHostnameVerification": judged}
+    with Ensemble(tmp_path, 3, settings=settings) as ensemble:
+        server = ensemble.servers[3]
+        server.stop()
+        ensemble.wait_until_serving(among=(1, 2))
+        config = tmp_path / "zoo-3.cfg"
+        config.write_text(config.read_text().replace("server.p12", "elsewhere.p12"))
+        server.start()
+        server.wait_for_port(server.port)
+        if judged == "true":
+            time.sleep(3)
+            assert server.mode() is None
+        else:
+            wait_until(lambda: server.mode() == "follower", 30, server.tail())
+
+
 # MARK: SASL
 
 JAAS = """
@@ -294,6 +313,22 @@ def test_sasl_users(serve, jaas):
             assert admin.get("/own")[0] == b"1"
             assert admin.get("/admins")[0] == b"1"
     assert "bob\"s secret" not in server.log_text()
+
+
+def test_the_super_users_password_may_be_a_key(serve, jaas):
+    server = serve({**jaas, "superUser": "super",
+                    "zookeeper.SASLAuthenticationProvider.superPassword": "another"})
+    with Started(sasl_client(server.port, "bob", 'bob"s secret')) as bob:
+        bob.create("/own", b"1", acl=[make_acl("sasl", "bob", all=True)])
+    with Started(sasl_client(server.port, "super", "another")) as admin:
+        assert admin.get("/own")[0] == b"1"
+    client = sasl_client(server.port, "super", "adminsecret")
+    with pytest.raises((AuthFailedError, KazooTimeoutError)):
+        client.start(timeout=5)
+        client.get_async("/").get(timeout=5)
+    client.stop()
+    client.close()
+    assert "another" not in server.log_text()
 
 
 @pytest.mark.parametrize("user, password", [("bob", "wrong"), ("nobody", "x")])

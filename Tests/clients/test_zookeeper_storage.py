@@ -146,3 +146,35 @@ def test_a_torn_last_transaction_is_dropped(server, kept):
     assert wire.call(zk.CREATE, zk.create_body("/after")).error == 0
     server.kill()
     assert start(server).call(zk.EXISTS, zk.text("/after") + b"\0").error == 0
+
+
+def test_old_snapshots_and_logs_go_by_themselves(tmp_path):
+    """autopurge: as often as it is told, and never the newest ones."""
+    server = Coordinator(tmp_path, settings={
+        "snapCount": 10, "preAllocSize": 64, "autopurge.purgeInterval": "300ms",
+        "autopurge.snapRetainCount": 3})
+    try:
+        wire = start(server)
+        names, seen = [], set()
+        for number in range(200):
+            name = f"/n{number}"
+            assert wire.call(zk.CREATE, zk.create_body(name, name.encode() * 500)).error == 0
+            names.append(name)
+            seen |= snapshots(server)
+        wait_until(lambda: len(snapshots(server)) == 3, 20, "three snapshots are left")
+        assert len(seen) > 6
+        assert max(snapshots(server)) == max(seen | snapshots(server))
+        # Logs that only older snapshots need have gone too, those of the three have not.
+        logs = sorted(int(path.name[4:], 16)
+                      for path in (server.data / "version-2").glob("log.*"))
+        assert logs[0] > 1 and sum(log <= min(snapshots(server)) + 1 for log in logs) >= 1
+        server.kill()
+        everything_is_there(start(server), names)
+    finally:
+        server.kill()
+
+
+def snapshots(server):
+    """The zxids of the snapshots that are there."""
+    return {int(path.name[9:], 16) for path in (server.data / "version-2").glob("snapshot.*")
+            if path.suffix != ".tmp"}
